@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``congress test``: run the tests written next to policies."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from cliff.command import Command
+
+from congress.cmd.arguments import Progress
+from congress.cmd.cli import FAILED, UNUSABLE
+from congress.datalog.diagnostics import DatalogError
+from congress.tools.errors import ToolError
+from congress.tools.junit import write_junit
+from congress.tools.policytests import Coverage, Result, find_test_files, read_test_file, run_file
+from congress.tools.watching import wait_for_change
+
+
+class Test(Command):  # type: ignore[misc]  # cliff has no type information
+    """Run policy tests and tell which rules no test made derive anything."""
+
+    __test__ = False  # not a pytest class
+
+    EXITS = {0: "all tests passed", 1: "one failed, a policy is wrong, or coverage is too low"}
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            "paths", metavar="PATH", nargs="*", type=Path, default=[Path()], help="test file, or folder (the current)"
+        )
+        parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this text in their name")
+        parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
+        parser.add_argument("--fail-under", type=float, default=0.0, metavar="PERCENT", help="least rule coverage")
+        parser.add_argument("--watch", action="store_true", help="run again whenever a file changes")
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        if not parsed_args.watch:
+            return self._once(parsed_args)
+        while True:
+            watched: set[Path] = set()
+            try:
+                self._once(parsed_args, watched)
+            except (ToolError, DatalogError) as error:
+                print(error)
+            watched |= {path for path in parsed_args.paths if path.is_file()}
+            print("waiting for a change (Ctrl-C ends) ...", flush=True)
+            try:
+                wait_for_change(lambda: [*watched, *_folders(parsed_args.paths)])  # noqa: B023 - called at once
+            except KeyboardInterrupt:
+                return 0
+
+    def _once(self, options: argparse.Namespace, watched: set[Path] | None = None) -> int:
+        files = [read_test_file(path) for path in find_test_files(options.paths)]
+        if watched is not None:
+            watched.update(path for file in files for path in (file.path, *file.policies))
+        coverage = Coverage()
+        results: list[Result] = []
+        for file in files:
+            file.cases = [case for case in file.cases if options.k in case.name]
+        total = sum(len(file.cases) for file in files)
+        with Progress("testing") as progress:
+            for file in files:
+                for result in run_file(file, coverage):
+                    results.append(result)
+                    progress.say(f"{len(results)} of {total}")
+        failed = [result for result in results if result.failures]
+        for result in failed:
+            print(f"FAILED {result.case.file}: {result.case.name}")
+            for failure in result.failures:
+                print("\n".join("    " + line for line in failure.splitlines()))
+        if options.junit is not None:
+            write_junit(options.junit, results)
+        return self._summary(results, failed, coverage, options.fail_under)
+
+    def _summary(self, results: list[Result], failed: Iterable[Result], coverage: Coverage, fail_under: float) -> int:
+        if not results:
+            print("no test was chosen", file=sys.stderr)
+            return UNUSABLE
+        for file, line, text in coverage.missed:
+            print(f"not covered: {file}:{line}: {' '.join(text.split())}")
+        wrong = len(list(failed))
+        seconds = sum(result.seconds for result in results)
+        print(
+            f"{len(results) - wrong} passed, {wrong} failed in {seconds:.2f} s; "
+            f"{len(coverage.covered)} of {len(coverage.rules)} rules covered ({coverage.percent:.0f} %)"
+        )
+        if coverage.percent < fail_under:
+            print(f"coverage is below {fail_under:g} %", file=sys.stderr)
+            return FAILED
+        return FAILED if wrong else 0
+
+
+def _folders(paths: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += [path, *(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml", ".json", ".policy"))]
+    return found

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stages at work: groups kept up to date row by row, and rows let in while the time allows.
+
+An operator takes the rows that its source table gained and lost, and adds to ``acc`` by how much each row of its
+target changed.  Applying a change and then its inverse restores its state.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from itertools import count
+from typing import Any, Protocol
+
+from congress.datalog.builtins.moments import parse_datetime
+from congress.datalog.codegen import UNDEFINED
+from congress.datalog.core import AggregateStage, Const, Guard, Stage, TemporalStage
+from congress.datalog.values import LARGEST, SMALLEST, Row, Value, kind
+
+Note = Callable[[int, tuple[Any, ...], Exception], None]
+
+
+class Operator(Protocol):
+    """A stage and its state."""
+
+    stage: Stage
+
+    def apply(self, inserted: Iterable[Row], retracted: Iterable[Row], acc: MutableMapping[Row, int]) -> None:
+        """Take in a change of the source table."""
+        ...
+
+    def sources(self, made: Row, rows: Iterable[Row]) -> Iterable[Row]:
+        """The source rows behind a row of the target."""
+        ...
+
+
+# One float is n / 2**1074 with n an integer, so sums over this scale are exact and lose nothing when taken back.
+_SCALE_BITS = 1074
+_SCALE = 1 << _SCALE_BITS
+
+
+def _scaled(value: float) -> int:
+    numerator, denominator = value.as_integer_ratio()
+    return numerator * (_SCALE // denominator)
+
+
+class _Group:
+    """What is known of one group: how many rows, and per aggregate its accumulators."""
+
+    __slots__ = ("cells", "rows")
+
+    def __init__(self, cells: list["_Cell"]) -> None:
+        self.rows = 0
+        self.cells = cells
+
+
+class _Cell(Protocol):
+    def change(self, value: Value, sign: int) -> None: ...
+
+    def value(self) -> Value: ...
+
+
+class NoValue(Exception):
+    """The aggregate of this group has no value: nothing in it could be aggregated."""
+
+
+class _Count:
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def change(self, value: Value, sign: int) -> None:
+        self.number += sign
+
+    def value(self) -> Value:
+        return self.number
+
+
+class _Sum:
+    """Integers and floats apart: a group without floats has an exact integer sum of any size."""
+
+    __slots__ = ("floats", "fractions", "numbers", "whole")
+
+    def __init__(self) -> None:
+        self.whole = 0
+        self.fractions = 0
+        self.floats = 0
+        self.numbers = 0
+
+    def change(self, value: Value, sign: int) -> None:
+        if type(value) is int:
+            self.whole += sign * value
+        elif type(value) is float:
+            self.fractions += sign * _scaled(value)
+            self.floats += sign
+        else:
+            raise TypeError(f"cannot add up a {kind(value)}")
+        self.numbers += sign
+
+    def total(self, divisor: int) -> Value:
+        if not self.numbers:
+            raise NoValue
+        if not self.floats and divisor == 1:
+            if not SMALLEST <= self.whole <= LARGEST:
+                raise OverflowError(f"the sum {self.whole} is beyond 64 bits")
+            return self.whole
+        # Dividing integers rounds once, correctly.
+        return (self.whole * _SCALE + self.fractions) / (_SCALE * divisor)
+
+    def value(self) -> Value:
+        return self.total(1)
+
+
+class _Average(_Sum):
+    __slots__ = ()
+
+    def value(self) -> Value:
+        return self.total(self.numbers or 1)
+
+
+class _Extreme:
+    """The values of a group with how often each occurs, and per kind a heap whose stale tops are dropped when met.
+
+    Kinds have no order among them: a group that mixes them has no extreme.
+    """
+
+    __slots__ = ("_heaps", "_ordered", "_sizes", "_times")
+
+    def __init__(self, ordered: Callable[[Value], Any]) -> None:
+        self._times: dict[Value, int] = {}
+        self._sizes: dict[str, int] = {}
+        self._ordered = ordered
+        self._heaps: dict[str, list[Any]] = {}
+
+    def change(self, value: Value, sign: int) -> None:
+        if value is None:
+            raise TypeError("null has no order")
+        family = _family(value)
+        seen = self._times.get(value, 0) + sign
+        self._sizes[family] = self._sizes.get(family, 0) + sign
+        if not seen:
+            del self._times[value]
+        else:
+            self._times[value] = seen
+            if sign > 0 and seen == 1:
+                heapq.heappush(self._heaps.setdefault(family, []), self._ordered(value))
+        if sign > 0 and sum(1 for size in self._sizes.values() if size) > 1:
+            raise TypeError("values of different kinds have no order")
+
+    def value(self) -> Value:
+        present = [family for family, size in self._sizes.items() if size]
+        if len(present) != 1:
+            raise NoValue
+        heap = self._heaps[present[0]]
+        while heap[0].value not in self._times:
+            heapq.heappop(heap)
+        best: Value = heap[0].value
+        return best
+
+
+def _family(value: Value) -> str:
+    return "number" if isinstance(value, int | float) else kind(value)
+
+
+class _Smallest:
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    def __lt__(self, other: "_Smallest") -> bool:
+        return self.value < other.value  # type: ignore[operator]  # differing kinds raise TypeError, as they should
+
+
+class _Largest:
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+    def __lt__(self, other: "_Largest") -> bool:
+        return other.value < self.value  # type: ignore[operator]  # as above
+
+
+AGGREGATES: Mapping[str, Callable[[], _Cell]] = {
+    "count": _Count,
+    "sum": _Sum,
+    "avg": _Average,
+    "min": lambda: _Extreme(_Smallest),
+    "max": lambda: _Extreme(_Largest),
+}
+
+
+class Aggregator:
+    """Keeps the groups of one rule.  A value that cannot be aggregated is passed over, and noted on the rule."""
+
+    def __init__(self, stage: AggregateStage, note: Note) -> None:
+        self.stage: Stage = stage
+        self._note = note
+        self._output = stage.output
+        self._keys = [c for c in stage.output if isinstance(c, int)]
+        self._cells = [c for c in stage.output if isinstance(c, tuple)]
+        self._groups: dict[Row, _Group] = {}
+
+    def apply(self, inserted: Iterable[Row], retracted: Iterable[Row], acc: MutableMapping[Row, int]) -> None:
+        before: dict[Row, Row | None] = {}
+        for rows, sign in ((retracted, -1), (inserted, 1)):
+            for row in rows:
+                key = tuple([row[c] for c in self._keys])
+                if key not in before:
+                    before[key] = self._row(key)
+                self._change(key, row, sign)
+        for key, old in before.items():
+            new = self._row(key)
+            if old != new:
+                if old is not None:
+                    acc[old] = acc.get(old, 0) - 1
+                if new is not None:
+                    acc[new] = acc.get(new, 0) + 1
+
+    def sources(self, made: Row, rows: Iterable[Row]) -> Iterable[Row]:
+        pairs = [(c, made[at]) for at, c in enumerate(self._output) if isinstance(c, int)]
+        return [row for row in rows if all(row[c] == value for c, value in pairs)]
+
+    def _change(self, key: Row, row: Row, sign: int) -> None:
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group([AGGREGATES[function]() for function, _ in self._cells])
+        group.rows += sign
+        for cell, (function, column) in zip(group.cells, self._cells, strict=True):
+            try:
+                cell.change(row[column], sign)
+            except TypeError as error:
+                if sign > 0:
+                    self._note(-1, (function, row[column]), error)
+        if not group.rows:
+            del self._groups[key]
+
+    def _row(self, key: Row) -> Row | None:
+        group = self._groups.get(key)
+        if group is None:
+            return None
+        keys, cells = iter(key), iter(group.cells)
+        row: list[Value] = []
+        try:
+            for column in self._output:
+                if isinstance(column, Const):
+                    row.append(column.value)
+                else:
+                    row.append(next(keys) if isinstance(column, int) else next(cells).value())
+        except NoValue:
+            return None
+        except OverflowError as error:
+            self._note(-1, key, error)
+            return None
+        return tuple(row)
+
+
+class TemporalGate:
+    """Lets rows in from the moment their guards begin to hold until the moment they cease to."""
+
+    def __init__(self, stage: TemporalStage, note: Note, now: Callable[[], float]) -> None:
+        self.stage: Stage = stage
+        self._note = note
+        self._now = now
+        self._output = stage.output
+        self._guards = stage.guards
+        self._spans: dict[Row, tuple[float, float]] = {}
+        self._inside: set[Row] = set()
+        self._agenda: list[tuple[float, int, Row]] = []
+        self._order = count()
+
+    @property
+    def next_wake(self) -> float | None:
+        """When a row next comes in or goes out; None when none ever will without another change."""
+        agenda = self._agenda
+        while agenda and not self._is_due(agenda[0][0], agenda[0][2]):
+            heapq.heappop(agenda)
+        return agenda[0][0] if agenda else None
+
+    def _is_due(self, moment: float, row: Row) -> bool:
+        span = self._spans.get(row)
+        return span is not None and moment in span and (row in self._inside) == (moment == span[1])
+
+    def apply(self, inserted: Iterable[Row], retracted: Iterable[Row], acc: MutableMapping[Row, int]) -> None:
+        for row in retracted:
+            self._spans.pop(row, None)
+            if row in self._inside:
+                self._inside.discard(row)
+                self._emit(row, -1, acc)
+        now = self._now()
+        for row in inserted:
+            span = self._span(row)
+            if span is None or span[0] >= span[1] or span[1] <= now:
+                continue
+            self._spans[row] = span
+            if span[0] <= now:
+                self._inside.add(row)
+                self._emit(row, 1, acc)
+            else:
+                heapq.heappush(self._agenda, (span[0], next(self._order), row))
+            if span[1] != math.inf:
+                heapq.heappush(self._agenda, (span[1], next(self._order), row))
+
+    def advance(self, acc: MutableMapping[Row, int]) -> Callable[[], None] | None:
+        """Do what the time asks for; how to take it back, or None when nothing was due."""
+        now = self._now()
+        touched: list[tuple[Row, tuple[float, float], bool]] = []
+        while self._agenda and self._agenda[0][0] <= now:
+            _, _, row = heapq.heappop(self._agenda)
+            span = self._spans.get(row)
+            if span is None:
+                continue
+            was, is_now = row in self._inside, span[0] <= now < span[1]
+            touched.append((row, span, was))
+            if was != is_now:
+                (self._inside.add if is_now else self._inside.discard)(row)
+                self._emit(row, 1 if is_now else -1, acc)
+            if now >= span[1]:
+                del self._spans[row]
+
+        def undo() -> None:
+            for row, span, was in reversed(touched):
+                self._spans[row] = span
+                (self._inside.add if was else self._inside.discard)(row)
+                for moment in span:
+                    if math.isfinite(moment):
+                        heapq.heappush(self._agenda, (moment, next(self._order), row))
+
+        return undo if touched else None
+
+    def sources(self, made: Row, rows: Iterable[Row]) -> Iterable[Row]:
+        return [row for row in self._inside if tuple([row[c] for c in self._output]) == made]
+
+    def _emit(self, row: Row, sign: int, acc: MutableMapping[Row, int]) -> None:
+        made = tuple([row[c] for c in self._output])
+        acc[made] = acc.get(made, 0) + sign
+
+    def _span(self, row: Row) -> tuple[float, float] | None:
+        """When all guards hold for a row: from (inclusive) to (exclusive), in seconds since the epoch."""
+        start, end = -math.inf, math.inf
+        for guard in self._guards:
+            try:
+                first, last = guard_span(guard, row)
+            except UNDEFINED as error:
+                self._note(-1, row, error)
+                return None
+            start, end = max(start, first), min(end, last)
+        return start, end
+
+
+def guard_span(guard: Guard, row: Row) -> tuple[float, float]:
+    """When one guard holds for a row."""
+    text, seconds = _argument(guard.datetime, row), _argument(guard.seconds, row)
+    if not isinstance(text, str):
+        raise TypeError(f"a {kind(text)} is not a date")
+    if not isinstance(seconds, int | float):
+        raise TypeError(f"a {kind(seconds)} is not a number of seconds")
+    moment = parse_datetime(text) + seconds
+    if guard.whole:
+        # now() is cut to whole seconds: it is past the moment one second later than a clock that is not.
+        edge = {"<": math.ceil(moment), ">=": math.ceil(moment)}.get(guard.op, math.floor(moment) + 1)
+        return (-math.inf, float(edge)) if guard.op in ("<", "<=") else (float(edge), math.inf)
+    after = math.nextafter(moment, math.inf)
+    return {
+        "<": (-math.inf, moment),
+        "<=": (-math.inf, after),
+        ">": (after, math.inf),
+        ">=": (moment, math.inf),
+    }[guard.op]
+
+
+def _argument(source: Const | int, row: Row) -> Value:
+    return source.value if isinstance(source, Const) else row[source]

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How executions come into the ledger, and how rows that were acted on are kept in step with it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from congress.datalog.values import Row
+from congress.executions.guard import Guard, Verdict
+from congress.executions.ledger import Batch, Ledger
+from congress.executions.model import Execution, person
+from congress.executions.sets import DECIDED, SetNames, waiting
+from congress.executions.states import Reason, State, Trigger
+
+START: Final = "start"
+"""The cause of rows that may have been true, and acted on, before the policy runtime started."""
+_UNDONE: Final = frozenset({State.OBSOLETE})
+_CAME_TO_NOTHING: Final = frozenset({State.FAILED, State.OBSOLETE})
+_PULLED_BACK: Final = frozenset({State.PROPOSED, State.HELD, State.APPROVED, State.QUEUED})
+
+
+class Admission:
+    """Decides, by the guard, what becomes of executions that are new or that are looked at again.  One thread."""
+
+    def __init__(self, ledger: Ledger, guard: Guard) -> None:
+        self._ledger = ledger
+        self._guard = guard
+        self._names = SetNames()
+
+    def admit(self, batch: Batch, new: Sequence[Execution], now: float) -> None:
+        """Take in what was asked for in one transaction; rows that are known already are left out."""
+        self._decide(batch, [execution for execution in new if not self._known(batch, execution)], now)
+
+    def again(self, batch: Batch, executions: Sequence[Execution], who: str, now: float) -> None:
+        """Let the guard decide anew about executions that are held, proposed, failed or cancelled."""
+        present = self._sets()
+        approved: list[Execution] = []
+        for execution, verdict in self._verdicts(batch, executions, now):
+            if (verdict.state, verdict.reason) == (execution.state, execution.reason):
+                continue
+            if verdict.state is State.APPROVED:
+                approved.append(execution)
+            else:
+                self._hold(batch, execution, verdict, present)
+        self.approve(batch, approved, who, now)
+
+    def revive(self, batch: Batch, now: float) -> bool:
+        """Look again at what was left out because the same was on its way, where that came to nothing.
+
+        :returns: whether there was any.
+        """
+        found = []
+        for ended in list(batch.changed.values()):
+            duplicate = self._ledger.duplicate(ended.digest) if ended.state in _CAME_TO_NOTHING else None
+            if duplicate is None or duplicate.id in batch.changed:
+                continue
+            told = f"the same action, {ended.id}, came to nothing"
+            if duplicate.trigger is Trigger.LIVE:
+                self._ledger.note(batch, duplicate, "ledger", told)
+                found.append(duplicate)
+            else:  # when its rule is back, its row is a new one
+                self._ledger.note(batch, duplicate, "ledger", told, trigger=Trigger.ENDED)
+        if found:
+            self.again(batch, found, "ledger", now)
+        return bool(found)
+
+    def verdicts(self, new: Sequence[Execution], now: float) -> list[Verdict]:
+        """What would be decided about executions that nobody has asked for."""
+        return self._guard.admit(new, now, self._open_digests())
+
+    def approve(self, batch: Batch, executions: Iterable[Execution], who: str, now: float) -> None:
+        """Let these go, on a person's or the guard's word."""
+        approved = [self._let_go(batch, execution, who, now) for execution in executions]
+        batch.after.append(lambda: self._guard.approved(approved, now))
+
+    def _let_go(self, batch: Batch, execution: Execution, who: str, now: float) -> Execution:
+        """On to its service's queue: two steps of its trail."""
+        more: dict[str, Any] = {
+            "approved_at": now,
+            "approved_by": who,
+            "not_before": None,
+            "attempts": 0,
+            "deadline": self._guard.deadline(execution, now),
+        }
+        if execution.id in batch.added:
+            return self._ledger.move(batch, execution, State.QUEUED, who, **more)
+        self._ledger.move(batch, execution, State.APPROVED, who, **more, finished_at=None, error=None)
+        return self._ledger.move(batch, execution, State.QUEUED, who)
+
+    def vanished(self, batch: Batch, places: Sequence[tuple[str, Row]], for_good: bool) -> None:
+        """Rows are true no more.  :param for_good: when they are true again, they are new ones."""
+        for table, row in places:
+            execution = self._ledger.at(table, row)
+            if execution is not None:
+                self._end(batch, execution, Trigger.ENDED if for_good else Trigger.SUSPENDED)
+
+    def began(self, batch: Batch, tables: Collection[str]) -> None:
+        """Rows of tables that no rule makes any more are gone with their rules."""
+        for execution in self._ledger.places():
+            if execution.origin.table not in tables and execution.trigger is Trigger.LIVE:
+                self._end(batch, execution, Trigger.SUSPENDED)
+
+    def present(self, batch: Batch, table: str, rows: Collection[Row]) -> None:
+        """All rows of a table that are true: what was acted on and is not among them stopped being true unseen."""
+        true = set(rows)
+        for execution in self._ledger.places(table):
+            self._ledger.tell(execution)
+            if execution.origin.row not in true:
+                self._end(batch, execution, Trigger.ENDED)
+
+    def _known(self, batch: Batch, execution: Execution) -> bool:
+        """Whether a row was acted on already; then it is true (again), and that is all."""
+        before = self._ledger.at(execution.origin.table, execution.origin.row) if execution.origin.table else None
+        if before is None:
+            return False
+        self._ledger.tell(before)
+        new = before.trigger is Trigger.LIVE and execution.origin.cause != START  # it stopped being true unseen
+        if new:
+            self._end(batch, before, Trigger.ENDED)
+            return False
+        if before.state in _UNDONE:
+            self._ledger.note(batch, before, "ledger", "its row is true again", trigger=Trigger.ENDED)
+            return False
+        if before.trigger is Trigger.SUSPENDED:
+            self._ledger.note(batch, before, "ledger", "its row is true again", trigger=Trigger.LIVE)
+        return True
+
+    def _end(self, batch: Batch, execution: Execution, trigger: Trigger) -> None:
+        self._ledger.tell(execution)
+        detail = "its row is true no more" if trigger is Trigger.ENDED else "the rule of its row is gone"
+        if execution.state in _PULLED_BACK and execution.reason is not Reason.UNKNOWN:
+            self._ledger.move(batch, execution, State.OBSOLETE, "ledger", None, detail, trigger=trigger)
+        else:
+            self._ledger.note(batch, execution, "ledger", detail, trigger=trigger)
+
+    def _decide(self, batch: Batch, fresh: Sequence[Execution], now: float) -> None:
+        present = self._sets()
+        approved = []
+        for execution, verdict in self._verdicts(batch, fresh, now):
+            who = _asker(execution)
+            if verdict.state is State.APPROVED:
+                approved.append(self._ledger.add(batch, execution, who))
+                continue
+            made = replace(
+                execution,
+                state=verdict.state,
+                reason=verdict.reason,
+                detail=verdict.detail,
+                not_before=verdict.until,
+                finished_at=now if verdict.state.terminal else None,
+            )
+            if verdict.reason in DECIDED:
+                made = replace(made, set_id=self._set_of(verdict, present))
+            self._ledger.add(batch, made, who)
+        self.approve(batch, approved, "guard", now)
+
+    def _sets(self) -> set[str]:
+        return {e.set_id for e in self._ledger.all_open() if e.set_id is not None and waiting(e)}
+
+    def _set_of(self, verdict: Verdict, present: set[str]) -> str:
+        assert verdict.reason is not None
+        name = self._names.of(verdict.scope, verdict.reason, present)
+        present.add(name)
+        return name
+
+    def _hold(self, batch: Batch, execution: Execution, verdict: Verdict, present: set[str]) -> None:
+        more: dict[str, Any] = {"not_before": verdict.until, "set_id": None, "finished_at": None}
+        if verdict.reason in DECIDED:
+            more["set_id"] = self._set_of(verdict, present)
+        self._ledger.move(batch, execution, verdict.state, "guard", verdict.reason, verdict.detail, **more)
+
+    def _verdicts(
+        self, batch: Batch, executions: Sequence[Execution], now: float
+    ) -> Iterable[tuple[Execution, Verdict]]:
+        over = {key for key, execution in batch.changed.items() if execution.state.terminal}
+        verdicts = self._guard.admit(executions, now, self._open_digests(over | {e.id for e in executions}))
+        return zip(executions, verdicts, strict=True)
+
+    def _open_digests(self, without: Collection[str] = ()) -> set[str]:
+        return {
+            e.digest for e in self._ledger.all_open() if e.reason is not Reason.MODE_MONITOR and e.id not in without
+        }
+
+
+def _asker(execution: Execution) -> str:
+    origin = execution.origin
+    return f"policy {origin.policy}" if origin.table else person(origin.requested_by)

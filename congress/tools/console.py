@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interactive console for trying rules: what it understands, without the terminal it is typed into."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from congress.datalog.diagnostics import DatalogError
+from congress.datalog.engine import Delta, Engine
+from congress.datalog.explain import show
+from congress.datalog.formatter import format_rule
+from congress.datalog.parser import parse_query
+from congress.datalog.schema import TableSchema
+from congress.datalog.syntax import Atom, Constant, Rule
+from congress.datalog.values import Row
+from congress.tools.datafiles import read_data
+from congress.tools.errors import ToolError
+from congress.tools.workspace import Workspace, add_data
+
+HELP = """\
+p(x) :- q(x)            add a rule or a fact; what follows from it is shown
+? p(x), x > 3           ask: every binding for which the literals hold
++ nova:servers("a", 1)  insert a row of a cloud service (its table is made at its first row)
+- nova:servers("a", 1)  retract it
+.why p("a")             why a row is there      .whynot p("a")   why it is not
+.rules                  the rules with their numbers; .remove NUMBER takes one away
+.tables                 all tables with their sizes; .rows TABLE lists one
+.plan NUMBER            how a rule is evaluated
+.load FILE              rows from a JSON, YAML or CSV file
+.policy NAME            work in another policy
+.help  .quit"""
+
+
+class Console:
+    """Takes lines, gives lines.  ``finished`` is set by ``.quit``."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.engine: Engine = workspace.engine
+        self.policy = workspace.default_policy
+        self.finished = False
+        if self.policy not in self.engine.policies():
+            self.engine.create_policy(self.policy)
+        self._commands: dict[str, Callable[[str], Iterator[str]]] = {
+            ".why": self._why,
+            ".whynot": self._why_not,
+            ".rules": self._rules,
+            ".remove": self._remove,
+            ".tables": self._tables,
+            ".rows": self._rows,
+            ".plan": self._plan,
+            ".load": self._load,
+            ".policy": self._change_policy,
+            ".help": lambda _: iter([HELP]),
+            ".quit": self._quit,
+        }
+
+    @property
+    def words(self) -> list[str]:
+        """What completion offers: commands and tables."""
+        return [*self._commands, *(info.key for info in self.engine.tables())]
+
+    def run(self, line: str) -> list[str]:
+        """Do what a line says; errors come back as lines."""
+        line = line.strip()
+        if not line:
+            return []
+        try:
+            return list(self._dispatch(line))
+        except (DatalogError, ToolError) as error:
+            return [str(error)]
+
+    def _dispatch(self, line: str) -> Iterator[str]:
+        if line[0] == ".":
+            word, _, rest = line.partition(" ")
+            command = self._commands.get(word)
+            if command is None:
+                raise ToolError(f"there is no command {word}; .help lists them")
+            yield from command(rest.strip())
+        elif line[0] == "?":
+            yield from self._ask(line[1:])
+        elif line[0] in "+-":
+            yield from self._change(line[0], line[1:])
+        else:
+            yield from self._add(line)
+
+    def _add(self, text: str) -> Iterator[str]:
+        for rule_id in self.engine.add_rules(self.policy, text):
+            status = self.engine.status(rule_id)
+            yield from (finding.render() for finding in status.diagnostics)
+            yield f"rule {rule_id} is {status.state}"
+
+    def _ask(self, text: str) -> Iterator[str]:
+        answer = self.engine.query(self.policy, text.strip())
+        names = [name or "?" for name in answer.columns]
+        for row in sorted(answer.rows, key=repr):
+            yield ", ".join(f"{name} = {show(value)}" for name, value in zip(names, row, strict=True)) or "true"
+        found = len(answer.rows)
+        if names:
+            yield "1 answer" if found == 1 else f"{found} answers"
+        else:
+            yield "yes" if found else "no"
+
+    def _change(self, sign: str, text: str) -> Iterator[str]:
+        table, row = self._row(text)
+        service, _, name = table.partition(":")
+        if not name:
+            raise ToolError("rows are of a cloud service, such as nova:servers; facts need no sign")
+        schema = self.engine.schema(service) or {}
+        if name not in schema:
+            columns = TableSchema.of(*(f"c{number}" for number in range(len(row))))
+            self.engine.set_schema(service, {**schema, name: columns})
+        yield from show_delta(self.engine.apply({table: ([row], []) if sign == "+" else ([], [row])}))
+
+    def _row(self, text: str) -> tuple[str, Row]:
+        atom = parse_query(text)
+        if isinstance(atom, Rule):
+            head = atom.head
+            if atom.has_body or not isinstance(head, Atom):
+                raise ToolError("expected a row, such as p(1)")
+            atom = head
+        values = [term.value for term in atom.args if isinstance(term, Constant)]
+        if len(values) != len(atom.args) or atom.named:
+            raise ToolError("a row holds values only; texts need quotes")
+        return atom.name, tuple(values)
+
+    def _full(self, text: str) -> tuple[str, Row]:
+        table, row = self._row(text)
+        return (table if ":" in table else f"{self.policy}:{table}"), row
+
+    def _why(self, text: str) -> Iterator[str]:
+        table, row = self._full(text)
+        proof = self.engine.why(table, row)
+        yield proof.render() if proof is not None else "it does not hold; .whynot tells more"
+
+    def _why_not(self, text: str) -> Iterator[str]:
+        yield self.engine.why_not(*self._full(text)).render()
+
+    def _rules(self, _: str) -> Iterator[str]:
+        for rule in self.engine.rules():
+            state = self.engine.status(rule.id).state
+            note = "" if state == "active" else f"   ({state})"
+            yield f"{rule.id:>8} {rule.policy}: {' '.join(format_rule(rule.rule).split())}{note}"
+
+    def _remove(self, rule_id: str) -> Iterator[str]:
+        yield from show_delta(self.engine.apply(remove=[rule_id]))
+
+    def _tables(self, _: str) -> Iterator[str]:
+        for info in self.engine.tables():
+            columns = ", ".join(name or "?" for name in info.columns)
+            yield f"{info.key}({columns})   {info.rows} rows"
+
+    def _rows(self, table: str) -> Iterator[str]:
+        key = table if ":" in table else f"{self.policy}:{table}"
+        for row in sorted(self.engine.rows(key), key=repr):
+            yield f"{key}({', '.join(map(show, row))})"
+
+    def _plan(self, rule_id: str) -> Iterator[str]:
+        yield self.engine.plan(rule_id).render()
+
+    def _load(self, path: str) -> Iterator[str]:
+        data = read_data([Path(path)], {})
+        add_data(self.engine, data)
+        yield f"{sum(map(len, data.rows.values()))} rows in {', '.join(data.rows)}"
+
+    def _change_policy(self, name: str) -> Iterator[str]:
+        if name not in self.engine.policies():
+            self.engine.create_policy(name)
+        self.policy = name
+        yield f"in policy {name}"
+
+    def _quit(self, _: str) -> Iterator[str]:
+        self.finished = True
+        return iter(())
+
+
+def show_delta(delta: Delta) -> Iterator[str]:
+    """A change as signed rows."""
+    for table, change in delta.items():
+        yield from (f"- {table}({', '.join(map(show, row))})" for row in change.retractions)
+        yield from (f"+ {table}({', '.join(map(show, row))})" for row in change.insertions)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows and schemas in files: JSON, YAML and CSV.
+
+JSON and YAML: ``{"nova:servers": [...]}`` or ``{"nova": {"servers": [...]}}``, each row a list or an object.
+CSV: the table is the file's name, ``nova.servers.csv``, or ``servers.csv`` in a folder ``nova``; the first line has the
+column names; numbers, ``true`` and ``false`` are read as such, and an empty field is null.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from congress.datalog.constants import bad_character
+from congress.datalog.schema import Column, TableSchema
+from congress.datalog.values import NotAValue, Row, encode, encode_row
+from congress.tools.documents import DOCUMENTS, load_document, read_text
+from congress.tools.errors import ToolError
+
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+_WORDS = {"true": True, "false": False, "": None}
+
+
+@dataclass(slots=True)
+class Data:
+    """Rows by table key, and the schemas of services as far as files tell."""
+
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    schemas: dict[str, dict[str, TableSchema]] = field(default_factory=dict)
+
+    def add_schema(self, service: str, table: str, schema: TableSchema) -> None:
+        self.schemas.setdefault(service, {})[table] = schema
+
+
+def read_data(paths: Iterable[Path], schemas: Mapping[str, Mapping[str, TableSchema]]) -> Data:
+    """Read data files and folders; a declared schema goes before what a file's columns suggest.
+
+    :raises ToolError: when a file, a table or a row cannot be used.
+    """
+    data = Data(schemas={service: dict(tables) for service, tables in schemas.items()})
+    for path in paths:
+        for file in _files(path):
+            for table, rows, columns in _tables(file):
+                add_rows(data, table, rows, columns, str(file))
+    return data
+
+
+def read_schemas(paths: Iterable[Path]) -> dict[str, dict[str, TableSchema]]:
+    """Read schema files: ``{service: {table: [column, ...]}}``, a column a name or ``{name, type, nullable}``."""
+    found: dict[str, dict[str, TableSchema]] = {}
+    for path in paths:
+        for service, tables in parse_schemas(load_document(path), str(path)).items():
+            found.setdefault(service, {}).update(tables)
+    return found
+
+
+def parse_schemas(document: object, where: str) -> dict[str, dict[str, TableSchema]]:
+    """Schemas from a document; ``where`` is what errors call it."""
+    if not isinstance(document, dict):
+        raise ToolError(f"{where}: a schema is an object, {{service: {{table: [column, ...]}}}}")
+    found: dict[str, dict[str, TableSchema]] = {}
+    for service, tables in document.items():
+        if not isinstance(tables, dict):
+            raise ToolError(f"{where}: the tables of {service} are an object, {{table: [column, ...]}}")
+        for table, columns in tables.items():
+            if not isinstance(columns, list):
+                raise ToolError(f"{where}: the columns of {service}:{table} are a list")
+            made = tuple(_column(column, f"{where}: {service}:{table}") for column in columns)
+            found.setdefault(str(service), {})[str(table)] = TableSchema(made)
+    return found
+
+
+def _column(column: object, where: str) -> Column:
+    if isinstance(column, str):
+        return Column(column)
+    if isinstance(column, dict) and isinstance(column.get("name"), str):
+        try:
+            return Column(
+                column["name"],
+                str(column.get("type", "any")),
+                bool(column.get("nullable", True)),
+                str(column.get("description", "")),
+            )
+        except ValueError as error:
+            raise ToolError(f"{where}: {error}") from error
+    raise ToolError(f"{where}: a column is a name or an object with 'name', not {column!r}")
+
+
+def add_rows(data: Data, table: str, rows: Iterable[object], columns: list[str] | None, where: str) -> None:
+    """Add rows, lists or objects, to a table; its schema is made from the first rows when none was declared."""
+    service, _, name = table.partition(":")
+    if not name:
+        raise ToolError(f"{where}: a table is called service:table, not {table!r}")
+    items = list(rows)
+    schema = data.schemas.get(service, {}).get(name)
+    if schema is None:
+        schema = TableSchema.of(*(columns or _columns_of(items)))
+        data.add_schema(service, name, schema)
+    into = data.rows.setdefault(table, [])
+    for number, item in enumerate(items):
+        into.append(_row(item, schema, f"{where}: row {number} of {table}"))
+
+
+def _columns_of(items: list[object]) -> list[str]:
+    names: dict[str, None] = {}
+    for item in items:
+        if isinstance(item, dict):
+            names.update(dict.fromkeys(map(str, item)))
+        elif isinstance(item, list | tuple) and not names:
+            return [f"c{number}" for number in range(len(item))]
+    return list(names)
+
+
+def _row(item: object, schema: TableSchema, where: str) -> Row:
+    if isinstance(item, dict):
+        unknown = [key for key in item if key not in schema.names]
+        if unknown:
+            raise ToolError(f"{where} has no column {unknown[0]!r}; the columns are {', '.join(schema.names)}")
+        item = [item.get(name) for name in schema.names]
+    if not isinstance(item, list | tuple):
+        item = [item]  # a table of one column may be written as a list of values
+    if len(item) != schema.arity:
+        raise ToolError(f"{where} has {len(item)} values, the table {schema.arity} columns")
+    for value in item:
+        if isinstance(value, str) and (bad := bad_character(value)):
+            raise ToolError(f"{where}: U+{ord(bad):04X} is a character that no text may hold")
+    try:
+        return encode_row(item)
+    except NotAValue as error:
+        raise ToolError(f"{where}: {error}") from error
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(p for p in path.rglob("*") if p.suffix in DOCUMENTS | {".csv"})
+    else:
+        yield path
+
+
+def _tables(path: Path) -> Iterator[tuple[str, list[object], list[str] | None]]:
+    if path.suffix == ".csv":
+        columns, rows = _read_csv(path)
+        yield _table_of(path), rows, columns
+        return
+    if path.suffix not in DOCUMENTS:
+        raise ToolError(f"{path}: data is read from .json, .yaml and .csv files")
+    yield from flatten(load_document(path), str(path))
+
+
+def flatten(document: object, where: str) -> Iterator[tuple[str, list[object], None]]:
+    """The tables of a document in either form."""
+    if not isinstance(document, dict):
+        raise ToolError(f'{where}: data is an object, {{"service:table": [row, ...]}}')
+    for key, value in document.items():
+        nested = value.items() if isinstance(value, dict) else [(None, value)]
+        for table, rows in nested:
+            if not isinstance(rows, list):
+                raise ToolError(f"{where}: the rows of {key} are a list")
+            yield f"{key}:{table}" if table is not None else str(key), rows, None
+
+
+def _table_of(path: Path) -> str:
+    service, dot, table = path.stem.partition(".")
+    if dot:
+        return f"{service}:{table}"
+    return path.stem if ":" in path.stem else f"{path.parent.name}:{path.stem}"
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[object]]:
+    reader = csv.reader(io.StringIO(read_text(path)), strict=True)
+    try:
+        header = next(reader, None)
+        if not header:
+            raise ToolError(f"{path} is empty; its first line has the column names")
+        return header, [[_guess(text) for text in line] for line in reader if line]
+    except csv.Error as error:
+        raise ToolError(f"{path}: line {reader.line_num}: {error}") from error
+
+
+def _guess(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return text
+    try:
+        return encode(float(text) if found[2] or found[3] else int(text))
+    except ValueError:
+        return text  # more digits than any number of a cloud has

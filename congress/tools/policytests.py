@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of policies, written next to them: given rows, expected rows, and which rules never came into play.
+
+A test file is YAML or JSON::
+
+    policies: [netguard.policy]          # beside this file
+    schema: {nova: {servers: [id, status]}}
+    tests:
+      - name: a server in ERROR is an error
+        parameters: [{status: ERROR, found: [[s1]]}, {status: ACTIVE, found: []}]
+        given: {"nova:servers": [[s1, $status]]}
+        expect: {"netguard:error": $found}
+        steps:
+          - retract: {"nova:servers": [[s1, $status]]}
+            absent: {"netguard:error": [[s1]]}
+
+``expect`` has all rows of a table, ``contains`` some, ``absent`` rows that must not be there.  ``now`` sets the time,
+``advance`` (in a step) lets it pass.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from congress.datalog.builtins.moments import parse_duration
+from congress.datalog.diagnostics import DatalogError, PolicyError
+from congress.datalog.engine import Engine
+from congress.datalog.explain import show
+from congress.datalog.values import Row
+from congress.tools.datafiles import Data, add_rows, flatten, parse_schemas
+from congress.tools.documents import load_document
+from congress.tools.errors import ToolError
+from congress.tools.policyfiles import read_policies, refuse_findings
+from congress.tools.workspace import Workspace, add_data, build, parse_now
+
+_FILE_KEYS = {"policies", "schema", "tests", "now"}
+_STEP_KEYS = {"insert", "retract", "advance", "expect", "contains", "absent"}
+_TEST_KEYS = {"name", "parameters", "given", "rules", "now", "steps", "expect", "contains", "absent"}
+_NAME = re.compile(r"\$(\w+)|\$\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test with one set of parameters."""
+
+    file: Path
+    name: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a case: no failures means that it passed."""
+
+    case: Case
+    failures: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Which rules derived something in some test: rule id -> file, line, text; and the ids of those that did."""
+
+    rules: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    covered: set[str] = field(default_factory=set)
+
+    @property
+    def missed(self) -> list[tuple[str, int, str]]:
+        return [place for rule_id, place in self.rules.items() if rule_id not in self.covered]
+
+    @property
+    def percent(self) -> float:
+        return 100.0 * len(self.covered) / len(self.rules) if self.rules else 100.0
+
+
+@dataclass(slots=True)
+class TestFile:
+    """A test file and everything it names."""
+
+    __test__ = False  # not a pytest class
+
+    path: Path
+    policies: list[Path]
+    schema: Mapping[str, Any]
+    now: str | None
+    cases: list[Case]
+
+
+def find_test_files(paths: Iterable[Path]) -> list[Path]:
+    """Files as they are; of folders, all ``*_test.yaml`` and ``test_*.yaml`` (or .yml, .json) below.
+
+    :raises ToolError: when a path is not there, or a folder has no tests.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_file():
+            found.append(path)
+            continue
+        if not path.is_dir():
+            raise ToolError(f"{path} is not there")
+        inside = [p for p in sorted(path.rglob("*")) if re.fullmatch(r"(test_.*|.*_test)\.(ya?ml|json)", p.name)]
+        if not inside:
+            raise ToolError(f"{path} has no policy tests; they are called NAME_test.yaml")
+        found += inside
+    return found
+
+
+def read_test_file(path: Path) -> TestFile:
+    """Read a test file.
+
+    :raises ToolError: when it is none.
+    """
+    document = load_document(path)
+    if not isinstance(document, dict) or not isinstance(document.get("tests"), list):
+        raise ToolError(f"{path} is no test file: expected an object with 'policies' and a list 'tests'")
+    _refuse_unknown(document, _FILE_KEYS, str(path))
+    cases = [case for number, test in enumerate(document["tests"]) for case in _cases(path, number, test)]
+    policies = [path.parent / str(name) for name in document.get("policies") or []]
+    return TestFile(path, policies, document.get("schema") or {}, document.get("now"), cases)
+
+
+def _cases(path: Path, number: int, test: object) -> Iterator[Case]:
+    if not isinstance(test, dict):
+        raise ToolError(f"{path}: tests[{number}] is not an object")
+    _refuse_unknown(test, _TEST_KEYS, f"{path}: tests[{number}]")
+    name = str(test.get("name") or f"test {number + 1}")
+    parameters = test.get("parameters")
+    if parameters is None:
+        yield Case(path, name, test)
+        return
+    if not isinstance(parameters, list) or not all(isinstance(p, dict) for p in parameters):
+        raise ToolError(f"{path}: the parameters of {name!r} are a list of objects")
+    body = {key: value for key, value in test.items() if key != "parameters"}
+    for values in parameters:
+        shown = ", ".join(f"{key}={value}" for key, value in values.items())
+        yield Case(path, f"{name} [{shown}]", _fill(body, values, f"{path}: {name}"))
+
+
+def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Put parameters in: ``$name`` alone becomes the value itself, within a text its text."""
+    if isinstance(value, dict):
+        return {_fill(key, values, where): _fill(item, values, where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_fill(item, values, where) for item in value]
+    if not isinstance(value, str):
+        return value
+    whole = _NAME.fullmatch(value)
+
+    def parameter(found: re.Match[str]) -> Any:
+        name = found[1] or found[2]
+        if name not in values:
+            raise ToolError(f"{where}: no parameter {name!r}; there are {', '.join(values) or 'none'}")
+        return values[name]
+
+    return parameter(whole) if whole else _NAME.sub(lambda found: str(parameter(found)), value)
+
+
+def _refuse_unknown(document: Mapping[str, Any], known: set[str], where: str) -> None:
+    unknown = [str(key) for key in document if key not in known]
+    if unknown:
+        raise ToolError(f"{where}: unknown key {unknown[0]!r}; there are {', '.join(sorted(known))}")
+
+
+def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
+    """Run all tests of a file, each in an engine of its own."""
+    policies = read_policies(file.policies)
+    refuse_findings(policies)
+    schemas = parse_schemas(file.schema, str(file.path))
+    for case in file.cases:
+        started = time.perf_counter()
+        try:
+            now = parse_now(case.body.get("now") or file.now or "2026-01-01T00:00:00Z")
+            workspace = build(policies, schemas, now)
+            failures = tuple(_run(case, workspace, coverage))
+        except (ToolError, DatalogError) as error:
+            if isinstance(error, PolicyError) and not case.body.get("rules"):
+                raise  # the policies themselves are wrong, not this test
+            failures = (str(error),)
+        yield Result(case, failures, time.perf_counter() - started)
+
+
+def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
+    engine, body = workspace.engine, case.body
+    where = f"{case.file}: {case.name}"
+    for rule_id, (file, line) in workspace.rules.items():
+        coverage.rules.setdefault(rule_id, (file, line, _text(engine, rule_id)))
+    if body.get("rules"):
+        engine.add_rules(workspace.default_policy, str(body["rules"]), where)
+    _change(engine, body.get("given") or {}, {}, where)
+    yield from _check(body, engine, where)
+    _cover(workspace, coverage)
+    steps = body.get("steps") or []
+    if not isinstance(steps, list):
+        raise ToolError(f"{where}: 'steps' is a list")
+    for number, step in enumerate(steps, 1):
+        if not isinstance(step, dict):
+            raise ToolError(f"{where}: step {number} is not an object")
+        _refuse_unknown(step, _STEP_KEYS, f"{where}: step {number}")
+        _change(engine, step.get("insert") or {}, step.get("retract") or {}, where)
+        if step.get("advance") is not None:
+            engine.advance(engine.now + parse_duration(str(step["advance"])))
+        for failure in _check(step, engine, where):
+            yield f"step {number}: {failure}"
+        _cover(workspace, coverage)
+
+
+def _text(engine: Engine, rule_id: str) -> str:
+    policy = rule_id.rpartition(".")[0]
+    return next(rule.rule.text for rule in engine.rules(policy) if rule.id == rule_id)
+
+
+def _cover(workspace: Workspace, coverage: Coverage) -> None:
+    for rule_id in workspace.rules:
+        if rule_id not in coverage.covered and workspace.engine.derives(rule_id):
+            coverage.covered.add(rule_id)
+
+
+def _change(engine: Engine, insert: Mapping[str, Any], retract: Mapping[str, Any], where: str) -> None:
+    inserted, retracted = _rows(engine, insert, where), _rows(engine, retract, where)
+    add_data(engine, Data(schemas=inserted.schemas))
+    changes = {
+        table: (inserted.rows.get(table, []), retracted.rows.get(table, []))
+        for table in inserted.rows.keys() | retracted.rows.keys()
+    }
+    engine.apply(changes)
+
+
+def _rows(engine: Engine, tables: Mapping[str, Any], where: str) -> Data:
+    data = Data()
+    for table, rows, _ in flatten(dict(tables), where):
+        service, _, name = table.partition(":")
+        schema = (engine.schema(service) or {}).get(name)
+        if schema is not None:
+            data.add_schema(service, name, schema)
+        add_rows(data, table, rows, None, where)
+    return data
+
+
+def _check(body: Mapping[str, Any], engine: Engine, where: str) -> Iterator[str]:
+    for table, wanted in _expected(body.get("expect"), where):
+        present = set(engine.rows(table))
+        yield from (_missing(engine, table, row) for row in sorted(wanted - present, key=repr))
+        yield from (_unwanted(engine, table, row) for row in sorted(present - wanted, key=repr))
+    for table, wanted in _expected(body.get("contains"), where):
+        yield from (_missing(engine, table, row) for row in sorted(wanted - set(engine.rows(table)), key=repr))
+    for table, unwanted in _expected(body.get("absent"), where):
+        yield from (_unwanted(engine, table, row) for row in sorted(unwanted & set(engine.rows(table)), key=repr))
+
+
+def _expected(tables: object, where: str) -> Iterator[tuple[str, set[Row]]]:
+    if tables is None:
+        return
+    if not isinstance(tables, dict):
+        raise ToolError(f"{where}: expected rows are an object, {{policy:table: [row, ...]}}")
+    for table, rows in tables.items():
+        if not isinstance(rows, list):
+            raise ToolError(f"{where}: the expected rows of {table} are a list")
+        data = Data()
+        if rows:
+            add_rows(data, str(table), rows, None, where)
+        yield str(table), set(data.rows.get(str(table), []))
+
+
+def _missing(engine: Engine, table: str, row: Row) -> str:
+    return f"missing: {table}({', '.join(map(show, row))})\n{engine.why_not(table, row).render()}"
+
+
+def _unwanted(engine: Engine, table: str, row: Row) -> str:
+    proof = engine.why(table, row)
+    return f"unexpected: {table}({', '.join(map(show, row))})\n{proof.render() if proof else ''}"
