@@ -76,6 +76,11 @@ class BusBackend:
         self.slots = Slots(streams, streams_each)
 
     def call(self, service: str, method: str, /, **arguments: Any) -> Any:
+        member = self._bus.find(service)
+        if member is not None and member.node != self._bus.node_id and not self._bus.connected:
+            # The call would wait for a broker that is away until it timed out, and every thread with it.
+            message = f"The message bus is not connected, so that {service!r} cannot be reached now."
+            raise ApiError(503, message, headers={"Retry-After": "1"})
         try:
             return self._bus.call(service, method, timeout=self._timeout, source=self._hub.name, **arguments)
         except NotFound as error:

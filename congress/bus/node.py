@@ -189,7 +189,13 @@ class Node:
             self._taken.forget(request.id)
 
     def _undeliverable(self, node: str, undelivered: Sequence[Message]) -> None:
-        """A node's queue does not exist (any more)."""
+        """A node's queue does not exist (any more).
+
+        A node that is thought to live makes it again: what was lost with it is sent again after a while, or
+        lost for good when the node turns out to be.
+        """
+        if node in self._directory.peers:
+            return
         for message in undelivered:
             if isinstance(message, Request) and not message.cast:
                 self._calls.answer(Reply(message.id, None, NotFound(f"{message.target} is no longer at {node}")))

@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 EXCHANGE: Final = "congress"
 
 DEFAULTS: Final[dict[str, object]] = {
-    "rabbit_quorum_queue": True,
+    "amqp_durable_queues": True,
     "rabbit_transient_queues_ttl": 600,
     "rabbit_retry_backoff": 1,
     "rabbit_interval_max": 5,
@@ -45,6 +45,10 @@ DEFAULTS: Final[dict[str, object]] = {
 }
 """Our defaults in ``[oslo_messaging_rabbit]``: queues that survive a broker, and no long waits to come back
 to it.
+
+They are not quorum queues.  Those a broker has made in the last three minutes before it dies hard come back
+without a leader (RabbitMQ's issues 10070 and 15725; seen with 3.10.8), and whoever consumes from one waits for
+ever.  Nor is replication wanted: what is lost with a queue is asked for, or sent, again.
 """
 
 _LOCAL: Final = ("", "inproc", "fake")
@@ -163,7 +167,7 @@ class Wire:
         self._nodes.pop(node, None)
         if self._connect is None:
             return
-        # Quorum queues outlive their node and cannot be told to expire through oslo.messaging.
+        # Durable queues outlive their node and cannot be told to expire through oslo.messaging.
         with self._connect(retry=1) as connection:
             connection.channel.queue_delete(f"{self._topic}.{node}")
 

@@ -47,3 +47,29 @@ def test_a_service_that_is_not_there_is(bus: Bus, backend: BusBackend) -> None:
         with pytest.raises(NotFound) as raised:
             backend.call(service, method, **({"service": "nova"} if service == MANAGER else {}))
         assert failure_of(raised.value).status == 404
+
+
+def test_a_service_elsewhere_is_not_waited_for_while_the_bus_is_cut(
+    bus: Bus, backend: BusBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Engine(Service):
+        @exposed
+        def policies(self) -> list[str]:
+            return ["care"]
+
+    bus.add(Engine("_engine"))
+    bus.start()
+    other = Bus(node_id="other")
+    other.start()
+    try:
+        other.add(Engine("_elsewhere"))
+        assert bus.wait_for("_elsewhere")
+        assert backend.call("_elsewhere", "policies") == ["care"]
+        monkeypatch.setattr(Bus, "connected", False)
+        assert backend.call("_engine", "policies") == ["care"], "what is in this process goes on"
+        with pytest.raises(ApiError) as raised:
+            backend.call("_elsewhere", "policies")
+        assert (raised.value.status, raised.value.headers) == (503, {"Retry-After": "1"})
+        assert "not connected" in str(raised.value)
+    finally:
+        other.stop()

@@ -57,7 +57,7 @@ def outage(server: Server, broker: Broker) -> None:
         return float(next(line for line in lines if line.startswith(name + " ")).split()[1])
 
     def wait_for(wanted: tuple[int, str]) -> None:
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 60
         while (found := ready()) != wanted:
             assert time.monotonic() < deadline, found
             time.sleep(0.1)
