@@ -105,6 +105,8 @@ class Announcer(_Sender):
     LEVEL = logging.WARNING
 
     def __init__(self, wire: Wire) -> None:
+        self.sent = 0
+        """How many have left."""
         self._presence: Presence | None = None
         super().__init__("announcements", wire)
 
@@ -127,10 +129,12 @@ class Announcer(_Sender):
     def _announce(self, presence: Presence) -> None:
         """Once only: the next announcement is never far, but a greeting must be heard."""
         parcel = parcels.wrap([messages.encode(presence)])
-        if not self._attempt(partial(self._wire.send_all, "parcel", body=parcel)):
-            if presence.hello:
-                self.put(presence)
-            self._closing.wait(RETRY)
+        if self._attempt(partial(self._wire.send_all, "parcel", body=parcel)):
+            self.sent += 1
+            return
+        if presence.hello:
+            self.put(presence)
+        self._closing.wait(RETRY)
 
 
 @dataclass(slots=True)

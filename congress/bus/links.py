@@ -4,6 +4,7 @@
 import logging
 import threading
 import time
+from functools import partial
 from typing import Final, Protocol
 
 from congress.bus import messages, parcels
@@ -37,6 +38,12 @@ class Link(Protocol):
 
     def send_all(self, presence: Presence) -> None:
         """Send to all nodes, this one too."""
+
+    def announced(self) -> int:
+        """How many announcements have left."""
+
+    def renew(self) -> None:
+        """Nothing comes back of what leaves: have what this node listens on made anew."""
 
     def forget(self, node: str) -> None:
         """A node is gone for good."""
@@ -72,6 +79,13 @@ class DirectLink:
         """See :class:`Link`."""
         self._wire.send_all("message", message=presence)
 
+    def announced(self) -> int:
+        """None that could be under way: they are delivered while they are sent."""
+        return 0
+
+    def renew(self) -> None:
+        """Never wanted."""
+
     def forget(self, node: str) -> None:
         """See :class:`Link`."""
         self._wire.forget(node)
@@ -95,6 +109,7 @@ class QueuedLink:
         self._lock = threading.Lock()
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._announcer = Announcer(wire)
+        self._renewals = 0
 
     def open(self, deliver: Deliver, given_up: threading.Event) -> None:
         """See :class:`Link`."""
@@ -121,6 +136,18 @@ class QueuedLink:
     def send_all(self, presence: Presence) -> None:
         """See :class:`Link`."""
         self._announcer.put(presence)
+
+    def announced(self) -> int:
+        """See :class:`Link`."""
+        return self._announcer.sent
+
+    def renew(self) -> None:
+        """See :class:`Link`."""
+        self._renewals += 1
+        LOG.warning("bus.inbox_stuck node=%s renewal=%d", self._node, self._renewals)
+        # The queue that all share is left to them at first: it is seldom the one.
+        work = partial(self._renew, shared=self._renewals % 2 == 0)
+        threading.Thread(target=work, name="bus renewal", daemon=True).start()
 
     def forget(self, node: str) -> None:
         """See :class:`Link`."""
@@ -155,6 +182,13 @@ class QueuedLink:
             if lane is None:
                 lane = self._lanes[kind, node] = Lane(kind, node, self._wire, self._undeliverable)
             return lane
+
+    def _renew(self, shared: bool) -> None:
+        try:
+            self._wire.drop_queues(shared)
+        # Whatever it is, it is tried again.
+        except Exception as error:  # noqa: BLE001
+            LOG.warning("bus.renewal_failed node=%s error=%s", self._node, error)
 
     def _forget(self, node: str) -> None:
         try:

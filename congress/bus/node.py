@@ -33,6 +33,11 @@ CHUNK: Final = 5_000
 """How many rows go into one frame between processes."""
 REAP: Final = 12.0
 """How many peer timeouts after its death a peer's queue is deleted."""
+UNHEARD: Final = 15
+"""How many announcements, and three peer timeouts' worth, may leave and not come back before this node's queues
+are made anew.  A broker that dies hard may bring back a quorum queue without a leader (RabbitMQ's issues 10070
+and 15725; seen with 3.10.8), and whoever consumes from it waits for ever.
+"""
 
 
 def new_id() -> str:
@@ -73,6 +78,8 @@ class Node:
         self._clashes: set[str] = set()
         self._ticker = Actor(f"bus {name}")
         self._echo = threading.Event()
+        self._echoed = 0  # how many announcements had left when the last one came back
+        self._unheard = max(UNHEARD, round(3 * peer_timeout / heartbeat_interval))
         self._running = False
         self._topic = "congress-" + re.sub(r"[^A-Za-z0-9_-]", "-", bus_id)
         self._conf = configure(conf, transport_url)
@@ -211,6 +218,7 @@ class Node:
             self._forget_later(node)
         if presence.node == self.node_id:
             self._echo.set()
+            self._echoed = self._link.announced()
         elif presence.hello or new:
             self._try_to_send(presence.node, self._presence())
         self._take_census(presence)
@@ -250,6 +258,7 @@ class Node:
         """Once each heartbeat interval, on the ticker's thread."""
         self._ticker.after(self._interval, self._tick)
         self._announce()
+        self._renew_if_stuck()
         with self._lock:
             silent, changes = self._directory.expire()
             self._post_changes(changes)
@@ -267,6 +276,12 @@ class Node:
         for pending in late:
             if pending.future is None:
                 LOG.error("bus.cast_lost target=%s method=%s", pending.request.target, pending.request.method)
+
+    def _renew_if_stuck(self) -> None:
+        announced = self._link.announced()
+        if announced - self._echoed > self._unheard:
+            self._echoed = announced
+            self._link.renew()
 
     def _send_again(self, pending: Pending) -> None:
         member = self._directory.find(pending.request.target)

@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 EXCHANGE: Final = "congress"
 
 DEFAULTS: Final[dict[str, object]] = {
-    "amqp_durable_queues": True,
+    "rabbit_quorum_queue": True,
     "rabbit_transient_queues_ttl": 600,
     "rabbit_retry_backoff": 1,
     "rabbit_interval_max": 5,
@@ -45,10 +45,6 @@ DEFAULTS: Final[dict[str, object]] = {
 }
 """Our defaults in ``[oslo_messaging_rabbit]``: queues that survive a broker, and no long waits to come back
 to it.
-
-They are not quorum queues.  Those a broker has made in the last three minutes before it dies hard come back
-without a leader (RabbitMQ's issues 10070 and 15725; seen with 3.10.8), and whoever consumes from one waits for
-ever.  Nor is replication wanted: what is lost with a queue is asked for, or sent, again.
 """
 
 _LOCAL: Final = ("", "inproc", "fake")
@@ -167,9 +163,21 @@ class Wire:
         self._nodes.pop(node, None)
         if self._connect is None:
             return
-        # Durable queues outlive their node and cannot be told to expire through oslo.messaging.
+        # Quorum queues outlive their node and cannot be told to expire through oslo.messaging.
         with self._connect(retry=1) as connection:
             connection.channel.queue_delete(f"{self._topic}.{node}")
+
+    def drop_queues(self, shared: bool) -> None:
+        """Delete the queues that are listened on, so that the reader has to make them again.
+
+        :param shared: also the one that all nodes listen on; theirs then have to as well.
+        """
+        if self._connect is None:
+            return
+        names = [f"{self._topic}.{self._node}", *([self._topic] if shared else [])]
+        for name in names:
+            with self._connect(retry=1) as connection:
+                connection.channel.queue_delete(name)
 
     def close(self) -> None:
         """Stop listening, give back what the transport holds.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What only a broker and processes of their own can show: outages, deaths, TLS, and what is left behind."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from congress.bus.bus import Bus
 from congress.bus.errors import NotFound, PeerLost, Timeout
+from congress.bus.messages import Message, Presence
 from congress.bus.stream import Inflow
 from tests.broker import Broker, free_port
 from tests.bus.conftest import MakeBus
@@ -117,6 +119,70 @@ def test_a_broker_killed_in_mid_stream(
     eventually(lambda: worker.seen == ["through the outage"])
     assert near.call("worker", "echo", value=2) == 2
     eventually(lambda: near.connected and far.connected)
+
+
+def test_a_queue_that_comes_back_without_a_leader_is_made_anew(
+    make_rabbit_bus: MakeBus, broker: Broker, bus_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def leaderless() -> bool:
+        states = broker.control("eval", "ets:tab2list(ra_state).")
+        return re.search(rf"{bus_id}[^,]*,follower", states) is not None
+
+    near, far = make_rabbit_bus("near"), make_rabbit_bus("far")
+    far.add(Worker())
+    assert near.wait_for("worker")
+    broker.kill()
+    broker.start()
+    eventually(lambda: not leaderless(), 60)
+    eventually(lambda: near.connected and far.connected, 60)
+    assert near.call("worker", "echo", value=1) == 1
+    # Whether the broker has lost the queue that was made last, or had saved where it is, is its affair.
+    renewed = [record for record in caplog.records if record.message.startswith("bus.inbox_stuck")]
+    assert len(renewed) <= 4, "a queue that is well is left alone"
+
+
+class Silent:
+    """A link on which everything leaves and nothing comes back."""
+
+    trouble = ""
+
+    def __init__(self) -> None:
+        self.sent = self.renewals = 0
+
+    def announced(self) -> int:
+        return self.sent
+
+    def renew(self) -> None:
+        self.renewals += 1
+
+    def send_all(self, presence: Presence) -> None:
+        self.sent += 1
+
+    def send(self, node: str, message: Message, deadline: float | None = None) -> None:
+        raise AssertionError(message)
+
+    def open(self, deliver: object, given_up: threading.Event) -> None: ...
+
+    def forget(self, node: str) -> None: ...
+
+    def close(self, timeout: float) -> bool:
+        return True
+
+
+def test_queues_are_made_anew_only_after_many_announcements_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = Bus(heartbeat_interval=0.02, peer_timeout=0.2, node_id="deaf")
+    link = Silent()
+    bus.start()
+    try:
+        time.sleep(0.2)
+        monkeypatch.setattr(bus, "_link", link)
+        eventually(lambda: link.sent == 30)
+        assert link.renewals == 0, "three peer timeouts are not over"
+        eventually(lambda: link.renewals == 2)
+        assert link.sent > 60, "and as many again until the next attempt"
+    finally:
+        monkeypatch.undo()
+        bus.stop()
 
 
 def test_without_a_broker_a_start_ends_in_time() -> None:

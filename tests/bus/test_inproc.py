@@ -179,7 +179,7 @@ def test_options_of_a_program_are_taken(tmp_path: Path) -> None:
     for conf in (configure(program, "rabbit://"), configure(program, "rabbit://")):
         assert conf is program
         assert (conf.oslo_messaging_rabbit.ssl, conf.oslo_messaging_rabbit.rabbit_interval_max) == (True, 17)
-        assert conf.oslo_messaging_rabbit.amqp_durable_queues
+        assert conf.oslo_messaging_rabbit.rabbit_quorum_queue
         assert conf.oslo_messaging_rabbit.ssl_ca_file, "a certificate is looked at even where no authority is named"
     bus = Bus(bus_id="conf", conf=cfg.CONF)
     bus.start()
