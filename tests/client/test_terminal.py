@@ -29,6 +29,8 @@ def on_a_terminal(
 ) -> tuple[str, int]:
     """Run it on a pseudo terminal until it ends, or has printed a text; what it printed, and its exit code."""
     ours, theirs = pty.openpty()
+    # Tests that run in the background of a shell ignore Ctrl-C, and what they start inherits that.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*CONGRESS, *words],
         stdout=theirs,
@@ -36,6 +38,7 @@ def on_a_terminal(
         stdin=theirs,
         env={**os.environ, "TERM": "xterm", **(environment or {})},
     )
+    signal.signal(signal.SIGINT, ignored)
     os.close(theirs)
     text, deadline = "", time.monotonic() + 60
     while time.monotonic() < deadline:
