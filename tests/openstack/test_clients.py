@@ -24,8 +24,11 @@ pytestmark = pytest.mark.openstack
 def secured(raw: Raw, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A daemon that asks Keystone, with the cloud's administrator as its service user."""
     folder = tmp_path_factory.mktemp("clients")
-    auth = yaml.safe_load(raw.file.read_text())["clouds"][raw.cloud]["auth"]
+    cloud = yaml.safe_load(raw.file.read_text())["clouds"][raw.cloud]
+    auth = cloud["auth"]
     options = {
+        # Other tests put a Keystone of their own into the catalogue, in a region of theirs.
+        "region_name": cloud["region_name"],
         "auth_type": "password",
         "auth_url": raw.auth_url,
         "www_authenticate_uri": raw.auth_url,
