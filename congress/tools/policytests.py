@@ -28,13 +28,12 @@ from typing import Any
 from congress.datalog.builtins.moments import parse_duration
 from congress.datalog.diagnostics import DatalogError, PolicyError
 from congress.datalog.engine import Engine
-from congress.datalog.explain import show
-from congress.datalog.values import Row
 from congress.tools.datafiles import Data, add_rows, flatten, parse_schemas
 from congress.tools.documents import load_document
 from congress.tools.errors import ToolError
+from congress.tools.expectations import check, refuse_unknown_table
 from congress.tools.policyfiles import read_policies, refuse_findings
-from congress.tools.workspace import Workspace, add_data, build, parse_now
+from congress.tools.workspace import Workspace, add_data, build, parse_now, schemas_of
 
 _FILE_KEYS = {"policies", "schema", "tests", "now"}
 _STEP_KEYS = {"insert", "retract", "advance", "expect", "contains", "absent"}
@@ -171,15 +170,16 @@ def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
     schemas = parse_schemas(file.schema, str(file.path))
     for case in file.cases:
         started = time.perf_counter()
+        failures: list[str] = []
         try:
             now = parse_now(case.body.get("now") or file.now or "2026-01-01T00:00:00Z")
             workspace = build(policies, schemas, now)
-            failures = tuple(_run(case, workspace, coverage))
+            failures.extend(_run(case, workspace, coverage))
         except (ToolError, DatalogError) as error:
             if isinstance(error, PolicyError) and not case.body.get("rules"):
                 raise  # the policies themselves are wrong, not this test
-            failures = (str(error),)
-        yield Result(case, failures, time.perf_counter() - started)
+            failures.append(str(error))
+        yield Result(case, tuple(failures), time.perf_counter() - started)
 
 
 def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
@@ -190,7 +190,7 @@ def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
     if body.get("rules"):
         engine.add_rules(workspace.default_policy, str(body["rules"]), where)
     _change(engine, body.get("given") or {}, {}, where)
-    yield from _check(body, engine, where)
+    yield from check(body, engine, where)
     _cover(workspace, coverage)
     steps = body.get("steps") or []
     if not isinstance(steps, list):
@@ -202,7 +202,7 @@ def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
         _change(engine, step.get("insert") or {}, step.get("retract") or {}, where)
         if step.get("advance") is not None:
             engine.advance(engine.now + parse_duration(str(step["advance"])))
-        for failure in _check(step, engine, where):
+        for failure in check(step, engine, where):
             yield f"step {number}: {failure}"
         _cover(workspace, coverage)
 
@@ -230,44 +230,13 @@ def _change(engine: Engine, insert: Mapping[str, Any], retract: Mapping[str, Any
 
 def _rows(engine: Engine, tables: Mapping[str, Any], where: str) -> Data:
     data = Data()
+    declared = bool(schemas_of(engine))  # without any schema, the given rows say which tables there are
     for table, rows, _ in flatten(dict(tables), where):
+        if declared:
+            refuse_unknown_table(engine, table)
         service, _, name = table.partition(":")
         schema = (engine.schema(service) or {}).get(name)
         if schema is not None:
             data.add_schema(service, name, schema)
         add_rows(data, table, rows, None, where)
     return data
-
-
-def _check(body: Mapping[str, Any], engine: Engine, where: str) -> Iterator[str]:
-    for table, wanted in _expected(body.get("expect"), where):
-        present = set(engine.rows(table))
-        yield from (_missing(engine, table, row) for row in sorted(wanted - present, key=repr))
-        yield from (_unwanted(engine, table, row) for row in sorted(present - wanted, key=repr))
-    for table, wanted in _expected(body.get("contains"), where):
-        yield from (_missing(engine, table, row) for row in sorted(wanted - set(engine.rows(table)), key=repr))
-    for table, unwanted in _expected(body.get("absent"), where):
-        yield from (_unwanted(engine, table, row) for row in sorted(unwanted & set(engine.rows(table)), key=repr))
-
-
-def _expected(tables: object, where: str) -> Iterator[tuple[str, set[Row]]]:
-    if tables is None:
-        return
-    if not isinstance(tables, dict):
-        raise ToolError(f"{where}: expected rows are an object, {{policy:table: [row, ...]}}")
-    for table, rows in tables.items():
-        if not isinstance(rows, list):
-            raise ToolError(f"{where}: the expected rows of {table} are a list")
-        data = Data()
-        if rows:
-            add_rows(data, str(table), rows, None, where)
-        yield str(table), set(data.rows.get(str(table), []))
-
-
-def _missing(engine: Engine, table: str, row: Row) -> str:
-    return f"missing: {table}({', '.join(map(show, row))})\n{engine.why_not(table, row).render()}"
-
-
-def _unwanted(engine: Engine, table: str, row: Row) -> str:
-    proof = engine.why(table, row)
-    return f"unexpected: {table}({', '.join(map(show, row))})\n{proof.render() if proof else ''}"
