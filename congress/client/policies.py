@@ -52,7 +52,7 @@ class Policies:
         self,
         name: str = "",
         *,
-        description: str = "",
+        description: str | None = None,
         kind: str = "",
         abbreviation: str = "",
         rules: Iterable[RuleLike] = (),
@@ -61,17 +61,17 @@ class Policies:
         """Make a policy, with all of these rules or not at all.
 
         :param kind: ``nonrecursive`` by default; ``action`` policies describe actions, for simulation.
-        :param library_policy: a policy of the library to make it from; then nothing else is needed.
+        :param library_policy: a policy of the library to make it from; then nothing else is needed, and what else is
+            given goes before what the library says.  The rules are the library's.
         :raises InvalidRule: a rule is wrong; ``diagnostics`` has every finding in all of them.
         :raises Conflict: a policy or a service has the name.
         """
-        if library_policy:
-            query = {"library_policy": library_policy}
-            return Policy.of(self._transport.post("/v1/policies", {}, query))
-        body: dict[str, Any] = {"name": name, "description": description}
-        body |= {key: value for key, value in (("kind", kind), ("abbreviation", abbreviation)) if value}
-        given = [rule_body(rule) for rule in rules]
-        return Policy.of(self._transport.post("/v1/policies", body | ({"rules": given} if given else {})))
+        texts = {"name": name, "kind": kind, "abbreviation": abbreviation, "rules": [rule_body(rule) for rule in rules]}
+        body: dict[str, Any] = {key: value for key, value in texts.items() if value}
+        if description is not None:
+            body["description"] = description
+        query = {"library_policy": library_policy} if library_policy else None
+        return Policy.of(self._transport.post("/v1/policies", body, query))
 
     def update(
         self,

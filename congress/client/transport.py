@@ -158,10 +158,13 @@ _OTHER: Final = "Does the address lead to Congress?  It is the root of the serve
 def path_of(*segments: str) -> str:
     """``/v1/policies/a%2Fb`` from ``"policies", "a/b"``.
 
-    :raises SettingsError: a name is empty, which would lead somewhere else.
+    :raises SettingsError: a name is empty, ``.`` or ``..``: these are folders of an address, escaped or not.
     """
     if not all(segments):
         raise SettingsError("a name is empty", "Give a name or an id.")
+    folder = next((segment for segment in segments if segment in (".", "..")), None)
+    if folder is not None:
+        raise SettingsError(f"{folder!r} is no name: it would lead to another address", "Give a name or an id.")
     return "/v1/" + "/".join(quote(segment, safe=":") for segment in segments)
 
 

@@ -128,6 +128,13 @@ def test_the_library(run: Run, shown: Shown, cloud: Connection, tmp_path: Any) -
     assert len(cloud.library.get("Mine").rules) == 2
     assert shown("policy", "create", "--library", "Mine")["rules"] == 2
     assert sorted(cloud.rows.list("Mine:p")) == [(1,), (2,)]
+    own = ("policy", "create", "ours", "--library", "Mine", "--description", "d", "--abbreviation", "our")
+    made = shown(*own, "--kind", "action")
+    assert [made[key] for key in ("name", "description", "abbreviation", "kind")] == ["ours", "d", "our", "action"]
+    assert made["rules"] == 2
+    assert "the rules come from the library" in run("policy", "create", "--library", "Mine", "--rule", "p(3)", code=2)
+    assert cloud.policies.create("theirs", library_policy="Mine").name == "theirs"
+    assert run("policy", "delete", "ours", "theirs") == ""
     assert run("library", "delete", "Mine") == ""
     assert "`congress library list`" in run("library", "show", "Mine", code=5)
 

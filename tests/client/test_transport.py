@@ -185,6 +185,13 @@ def test_settings_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path:
         connect("http://127.0.0.1:9").rows.why("error", [])
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_does_not_lead_out_of_its_folder(name: str) -> None:
+    with pytest.raises(errors.SettingsError, match="is no name"):
+        connect("http://127.0.0.1:9").policies.get(name)
+    assert path_of("policies", "...") == "/v1/policies/..."
+
+
 def test_no_log_has_the_secrets_of_a_service(cloud: Connection, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     with pytest.raises(errors.InvalidRequest):

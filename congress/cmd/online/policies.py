@@ -35,7 +35,8 @@ class ShowPolicy(OnlineShow):
 class CreatePolicy(OnlineShow):
     """Make a policy, with all of its rules or not at all.
 
-    The rules come from --rule, from --file, or from a policy of the library.
+    The rules come from --rule and --file, or from a policy of the library.  The name and the options go before what
+    the file or the library says.
     """
 
     repeats = False
@@ -54,19 +55,23 @@ class CreatePolicy(OnlineShow):
         parser.add_argument("--library", metavar="NAME", help="make it from this policy of the library")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        if parsed_args.library:
-            made = self.cloud.policies.create(library_policy=parsed_args.library)
-            return self.fields(parsed_args, _counted(made.raw))
-        given = policy_of(parsed_args.file) if parsed_args.file else {}
-        options = {
-            name: getattr(parsed_args, name) or given.get(name) or ""
-            for name in ("description", "kind", "abbreviation")
-        }
-        name = parsed_args.name or given.get("name")
-        if not name:
+        given = self.given(parsed_args)
+        for key in ("name", "description", "kind", "abbreviation"):
+            if getattr(parsed_args, key) is not None:
+                given[key] = getattr(parsed_args, key)
+        if not (given.get("name") or parsed_args.library):
             raise ToolError("the policy needs a name: congress policy create NAME ...")
-        rules = [*(given.get("rules") or []), *parsed_args.rule]
-        return self.fields(parsed_args, _counted(self.cloud.policies.create(name, rules=rules, **options).raw))
+        return self.fields(parsed_args, _counted(self.cloud.policies.create(**given).raw))
+
+    def given(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        """What the file or the library says, as arguments of the client."""
+        if parsed_args.library:
+            if parsed_args.file or parsed_args.rule:
+                raise ToolError("the rules come from the library: --library goes without --file and --rule")
+            return {"library_policy": parsed_args.library}
+        found = policy_of(parsed_args.file) if parsed_args.file else {}
+        known = {key: found.get(key) or "" for key in ("name", "description", "kind", "abbreviation")}
+        return {**known, "rules": [*(found.get("rules") or []), *parsed_args.rule]}
 
 
 class UpdatePolicy(OnlineShow):
