@@ -19,6 +19,7 @@ from congress.bus.codec import portable
 from congress.cloudservices.catalog import DriverCatalog
 from congress.cloudservices.manager import DriverManager
 from congress.cloudservices.service_tables import CongressService
+from congress.cmd.occupancy import Occupancy
 from congress.cmd.security import api_settings
 from congress.cmd.security import check as check_security
 from congress.conf import Configuration, ConfigurationError
@@ -83,6 +84,7 @@ class Daemon:
         self._database: Database | None = None
         self._hub: StreamHub | None = None
         self._http: HttpServer | None = None
+        self._occupied: list[Occupancy] = []
 
     def check(self) -> None:
         """Refuse what must not be run.
@@ -152,6 +154,8 @@ class Daemon:
             good = self._bus.stop(max(0.3, until - time.monotonic())) and good
         if self._database is not None:
             self._database.close()
+        for occupancy in self._occupied:
+            occupancy.give_up()
         LOG.info("server.stopped clean=%s", good)
         return good
 
@@ -181,6 +185,9 @@ class Daemon:
             except OSError as error:
                 folder = configuration.state_path
                 raise ConfigurationError(f"cannot make the folder {folder}: {error.strerror}") from error
+            parts = {"policy-engine": self._parts.policy_engine, "datasources": self._parts.datasources}
+            for part in (name for name, here in parts.items() if here):
+                self._occupied.append(Occupancy(configuration.state_path, part))
         try:
             self._database = database = Database(configuration.database_url)
             upgrade(database)

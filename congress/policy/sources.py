@@ -20,6 +20,50 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
 
+_REMEMBERED: Final = 10_000
+"""Of so many rows of a table it is remembered with which publication they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What brought rows.
+
+    :ivar ids: of the request, the poll or the execution that caused it; empty where they are not known.
+    :ivar or_before: whether the rows may have come with an earlier one.
+    """
+
+    sequence: int = 0
+    ids: Mapping[str, str] = field(default_factory=dict)
+    or_before: bool = True
+
+
+class Arrivals:
+    """With which publication each row of a table came, for the latest of them."""
+
+    def __init__(self) -> None:
+        self._of: dict[Row, Publication] = {}
+        self._others = Publication()
+
+    def take(self, update: TableUpdate) -> None:
+        """Rows came and went."""
+        now = Publication(update.sequence, update.ids, or_before=update.snapshot)
+        if update.snapshot or len(update.insertions) > _REMEMBERED:
+            self._of.clear()
+            self._others = now
+            return
+        for row in update.retractions:
+            self._of.pop(row, None)
+        for row in update.insertions:
+            self._of[row] = now
+        while len(self._of) > _REMEMBERED:
+            oldest = next(iter(self._of))
+            self._others = Publication(self._of.pop(oldest).sequence)
+
+    def of(self, row: Row) -> Publication:
+        """What brought a row that is there."""
+        return self._of.get(row, self._others)
+
+
 @dataclass(slots=True)
 class Source:
     """One table that rules read.
@@ -36,6 +80,7 @@ class Source:
     initial: bool = False
     sequence: int = 0
     ids: Mapping[str, str] = field(default_factory=dict)
+    arrivals: Arrivals = field(default_factory=Arrivals)
 
     @property
     def settled(self) -> bool:
@@ -137,6 +182,7 @@ class Sources:
                 source.epoch = publisher.epoch = update.epoch
                 publisher.soon()
             source.sequence, source.ids = update.sequence, update.ids
+            source.arrivals.take(update)
             if source.pending is None:
                 changes[source.key] = (update.insertions, update.retractions)
             else:

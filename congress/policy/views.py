@@ -112,16 +112,17 @@ def table_view(policy: str, key: str, table: TableInfo | None) -> dict[str, Any]
 
 
 def proof_view(proof: Proof, sources: Sources) -> dict[str, Any]:
-    """A proof; each row that a service published says with which publication its table was last changed."""
+    """A proof; each row that a service published says with which publication it came (or, long ago, before which)."""
     shown = proof.to_dict()
-    if proof.reason == "service":
-        source = sources.find(proof.table)
-        if source is not None:
-            shown["published"] = {
-                "service": proof.table.partition(":")[0],
-                "sequence": source.sequence,
-                "ids": dict(source.ids),
-            }
+    source = sources.find(proof.table) if proof.reason == "service" else None
+    if source is not None:
+        came = source.arrivals.of(proof.row)
+        shown["published"] = {
+            "service": proof.table.partition(":")[0],
+            "sequence": came.sequence,
+            "or_before": came.or_before,
+            "ids": dict(came.ids),
+        }
     if proof.children:
         shown["because"] = [proof_view(child, sources) for child in proof.children]
     return shown

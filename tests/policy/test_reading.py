@@ -4,8 +4,10 @@
 import pytest
 
 from congress.bus import context
-from congress.datalog.values import TRUE
+from congress.bus.subscriber import TableUpdate
+from congress.datalog.values import TRUE, Row
 from congress.policy import errors
+from congress.policy.sources import Arrivals, Publication
 from tests.policy.world import World, wait_until
 
 
@@ -164,6 +166,45 @@ def test_why_tells_the_poll_that_brought_a_row(world: World) -> None:
     world.expect("alice", "p", {("a",)})
     (proof,) = world.call("why_rows", policy="alice", table="p", rows=[("a",)])
     assert proof["because"][0]["published"]["ids"]["poll_id"] == "p-17"
+
+
+def test_each_row_is_told_apart_by_the_poll_that_brought_it(world: World) -> None:
+    nova = world.cloud()
+    world.runtime()
+    world.policy("alice", "p(x) :- nova:servers(x, o)")
+
+    def poll(number: int, *rows: Row) -> None:
+        with context.bind(poll_id=f"p-{number}"):
+            nova.replace_rows({"servers": rows})
+
+    first, second, third = ("a", "x"), ("b", "x"), ("c", TRUE)
+    nova.do(lambda: poll(1, first))
+    nova.do(lambda: poll(2, first, second))
+    nova.do(lambda: poll(3, first, second, third))
+    world.expect("alice", "p", {("a",), ("b",), ("c",)})
+    proofs = world.call("why_rows", policy="alice", table="p", rows=[("a",), ("b",), ("c",)])
+    published = [proof["because"][0]["published"] for proof in proofs]
+    assert [came["ids"].get("poll_id") for came in published] == ["p-1", "p-2", "p-3"]
+    assert published[0]["sequence"] < published[1]["sequence"] < published[2]["sequence"]
+
+
+def test_of_rows_that_came_long_ago_it_is_told_that_they_did() -> None:
+    arrivals = Arrivals()
+
+    def take(sequence: int, insertions: list[Row], retractions: list[Row], snapshot: bool = False) -> None:
+        ids = {"poll_id": f"p-{sequence}"}
+        arrivals.take(TableUpdate("nova", "servers", "e", sequence, snapshot, insertions, retractions, ids))
+
+    take(4, [("a",), ("b",)], [], snapshot=True)
+    assert (arrivals.of(("a",)).sequence, arrivals.of(("a",)).or_before) == (4, True)
+    take(5, [("c",)], [("b",)])
+    assert (arrivals.of(("c",)).sequence, arrivals.of(("c",)).or_before) == (5, False)
+    assert arrivals.of(("a",)).sequence == 4
+    take(6, [(number,) for number in range(10_000)], [])
+    assert (arrivals.of((9_999,)).sequence, arrivals.of((0,)).sequence) == (6, 6)
+    assert arrivals.of(("c",)) == Publication(5), "no ids: it may not have been that one"
+    take(7, [("d",)], [(1,)])
+    assert arrivals.of(("d",)).ids == {"poll_id": "p-7"}
 
 
 def test_why_of_several_rows(alice: World) -> None:

@@ -107,3 +107,16 @@ def test_the_log_follows_a_request(server: Server) -> None:
         time.sleep(0.01)
     assert lines[-1]["event"] == "request.finished"
     assert (lines[-1]["method"], lines[-1]["path"], lines[-1]["status"]) == ("POST", "/v1/policies", 201)
+
+
+def test_a_second_daemon_on_the_same_folder_does_not_start(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        second = run("--bind-port", "0", "--state-path", str(tmp_path))
+        assert second.returncode == 1
+        assert "Congress is running already" in second.stderr
+        assert "--state-path" in second.stderr
+        assert server.ok("GET", "/health/live")
+        server.process.kill()
+        server.process.wait(10)
+    with serving(tmp_path) as server:
+        assert server.ok("GET", "/health/live"), "what was killed holds nothing"
