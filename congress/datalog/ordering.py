@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order in which many rules are best put into force."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -24,13 +24,13 @@ def sources_first(items: Sequence[T], gives: Callable[[T], str], takes: Callable
     }
     place = {id(item): number for number, item in enumerate(items)}
     ordered: list[T] = []
-    for names in _components(needs):
+    for names in components(needs):
         together = [item for name in names for item in groups[name]]
         ordered += sorted(together, key=lambda item: place[id(item)]) if len(names) > 1 else together
     return ordered
 
 
-def _components(needs: dict[str, list[str]]) -> list[list[str]]:
+def components(needs: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """Names that need one another, each group after those it needs (Tarjan's algorithm, without recursion)."""
     found: list[list[str]] = []
     number: dict[str, int] = {}

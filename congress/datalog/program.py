@@ -7,13 +7,14 @@ Every change is made within a :class:`~congress.datalog.transaction.Transaction`
 import difflib
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import Any
 
 from congress.datalog import syntax
 from congress.datalog.checks import check
+from congress.datalog.circles import bad_circles, is_strict, literal_table
 from congress.datalog.codegen import UNDEFINED, Purpose
 from congress.datalog.core import AggregateStage, Const, Equal, Resolved, TemporalStage, Test
 from congress.datalog.definitions import ActionTable, Definitions
@@ -87,6 +88,7 @@ class Program:
         self._now = now
         self.rules: dict[str, Written] = {}
         self.waiting: dict[str, Written] = {}
+        self.circular: dict[str, Written] = {}  # off, since they would close a circle
         self.by_policy: dict[str, dict[str, Written]] = {}
         self.gates: dict[str, list[TemporalGate]] = {}
         self.barred: dict[str, Diagnostic] = {}  # rules that went over a limit in the change being tried again
@@ -125,14 +127,38 @@ class Program:
             for written in batch:
                 findings += self._define(tx, written, changed)
             for written in batch:
-                self._resolve(written)
+                written.resolution = self._resolution(written)
                 findings += written.resolution.errors
             if not findings:
-                findings += self._reconsider_users(tx, changed, batch)
+                findings += self._reconsider_users(tx, changed, batch) + self._waiting_circles(batch)
         if findings:
             raise PolicyError(findings)
         for written in _sources_first(batch):
             self._install(tx, written)
+
+    def _waiting_circles(self, batch: list[Written]) -> list[Diagnostic]:
+        """Circles that new rules close and of which a part waits; what is in force is the graph's business."""
+        if not self.waiting and not any(written.resolution.waits for written in batch):
+            return []
+        readers: defaultdict[str, list[Written]] = defaultdict(list)
+        for written in batch:
+            for table in written.resolution.uses:
+                readers[table].append(written)
+
+        def followers(table: str) -> dict[str, bool]:
+            found: dict[str, bool] = {}
+            known = [self.rules[rule_id] for rule_id in self.definitions.users.get(table, ())]
+            for written in (*readers.get(table, ()), *(w for w in known if w.state != "off")):
+                if not found.get(written.table):
+                    found[written.table] = is_strict(written.new.rule, written.new.policy, table)
+            return found
+
+        findings = []
+        for tables, path in bad_circles([written.table for written in batch], followers):
+            closing = [w for w in batch if w.table in tables and not tables.isdisjoint(w.resolution.uses)]
+            if closing:
+                findings.append(self._cycle_finding(closing[-1], path))
+        return findings
 
     def _admit(self, tx: Transaction, written: Written) -> list[Diagnostic]:
         """Check what can be checked without looking at other tables, and enter the rule in the books."""
@@ -201,13 +227,12 @@ class Program:
         table.arity = arity
         tx.on_undo(lambda: setattr(table, "arity", before))
 
-    def _resolve(self, written: Written, *, by_clock: bool = False) -> None:
+    def _resolution(self, written: Written, *, by_clock: bool = False) -> Resolution:
         new = written.new
         if new.rule.is_fact:
-            written.resolution = Resolution()
-            return
+            return Resolution()
         kind = self.definitions.policies.get(new.policy, "nonrecursive")
-        written.resolution = resolve(new.rule, new.policy, new.id, self.definitions, kind=kind, by_clock=by_clock)
+        return resolve(new.rule, new.policy, new.id, self.definitions, kind=kind, by_clock=by_clock)
 
     def _reconsider_users(self, tx: Transaction, changed: Iterable[str], batch: Iterable[Written]) -> list[Diagnostic]:
         """Rules that read a table whose signature changed may now mean something else, or fit no more."""
@@ -227,9 +252,7 @@ class Program:
         if written.limited:
             return []
         before = written.resolution
-        trial = Written(written.new)
-        self._resolve(trial)
-        after = trial.resolution
+        after = self._resolution(written)
         if after.errors:
             if written.state != "active":
                 self._switch_off(tx, written, after)
@@ -243,7 +266,7 @@ class Program:
         if after.resolved != before.resolved or written.state != "active":
             self.withdraw(tx, written)
             self._set_resolution(tx, written, after)
-            self._install(tx, written)
+            self._install_again(tx, written)
         return []
 
     def _switch_off(self, tx: Transaction, written: Written, resolution: Resolution) -> None:
@@ -289,19 +312,23 @@ class Program:
         written.state = state
         if diagnostics is not None:
             written.diagnostics = diagnostics
-        self._keep_waiting(written)
+        self._keep_lists(written)
 
         def back() -> None:
             written.state, written.diagnostics = before
-            self._keep_waiting(written)
+            self._keep_lists(written)
 
         tx.on_undo(back)
 
-    def _keep_waiting(self, written: Written) -> None:
-        if written.state == "waiting":
-            self.waiting[written.new.id] = written
-        else:
-            self.waiting.pop(written.new.id, None)
+    def _keep_lists(self, written: Written) -> None:
+        """Enter a rule among those that wait and those in a circle, or strike it out there."""
+        rule_id, state = written.new.id, written.state
+        circular = state == "off" and any(d.code == UNSTRATIFIED for d in written.diagnostics)
+        for listed, belongs in ((self.waiting, state == "waiting"), (self.circular, circular)):
+            if belongs:
+                listed[rule_id] = written
+            else:
+                listed.pop(rule_id, None)
 
     # -- putting into force
 
@@ -325,20 +352,65 @@ class Program:
         warnings = [d for d in resolution.warnings if d not in kept]
         self._set_state(tx, written, "active", (*kept, *warnings))
         try:
-            self._connect(tx, written, resolution.resolved)
+            self._connect_by_clock(tx, written)
         except Cycle as cycle:
-            if not any(isinstance(stage, TemporalStage) for stage in resolution.resolved.stages):
-                raise PolicyError([self._cycle_finding(written, cycle)]) from cycle
-            # A recursive rule cannot be cut at its guard: it reads the clock instead.
-            self._resolve(written, by_clock=True)
+            raise PolicyError([self._cycle_finding(written, cycle.path)]) from cycle
+
+    def _install_again(self, tx: Transaction, written: Written) -> None:
+        """Let a rule take effect that was accepted before: nobody is there to be refused, so it goes off."""
+        try:
+            self._install(tx, written)
+        except PolicyError as error:
+            kept = (d for d in written.diagnostics if d.code.startswith("W"))
+            self._set_state(tx, written, "off", (*kept, *error.diagnostics))
+
+    def _connect_by_clock(self, tx: Transaction, written: Written) -> None:
+        """Connect a rule; those whose guards over the time are in a circle then read the clock instead.
+
+        :raises Cycle: when an absence or an aggregate is in it, too.
+        """
+        cut: list[Written] = []
+        while True:
             assert written.resolution.resolved is not None
             try:
                 self._connect(tx, written, written.resolution.resolved)
-            except Cycle as still:
-                raise PolicyError([self._cycle_finding(written, still)]) from still
+            except Cycle as cycle:
+                guarded = self._guarded(cycle, written)
+                if guarded is None:
+                    for other in cut:
+                        self._set_by_clock(tx, other, by_clock=False)
+                    raise
+                if guarded is written:
+                    self._set_resolution(tx, written, self._resolution(written, by_clock=True))
+                else:
+                    self._set_by_clock(tx, guarded)
+                    cut.append(guarded)
+            else:
+                return
 
-    def _cycle_finding(self, written: Written, cycle: Cycle) -> Diagnostic:
-        keys = [key.split("#")[0] for key in cycle.path]  # without the engine's own tables in between
+    def _guarded(self, cycle: Cycle, written: Written) -> Written | None:
+        """The rule whose guard over the time is what must not be in this circle."""
+        edge = cycle.path[-2:]
+        resolved = written.resolution.resolved
+        for stage in resolved.stages if resolved else ():
+            if isinstance(stage, TemporalStage) and edge == (stage.source, stage.table):
+                return written
+        for rule_id, gates in self.gates.items():
+            if any(edge == (gate.stage.source, gate.stage.table) for gate in gates):
+                return self.rules[rule_id]
+        return None
+
+    def _set_by_clock(self, tx: Transaction, written: Written, *, by_clock: bool = True) -> None:
+        """Let a rule in force read the clock's table, or be cut at its guards again."""
+        self.withdraw(tx, written)
+        resolution = self._resolution(written, by_clock=by_clock)
+        assert resolution.resolved is not None
+        self._set_resolution(tx, written, resolution)
+        self._list(tx, written)
+        self._connect(tx, written, resolution.resolved)
+
+    def _cycle_finding(self, written: Written, way: Sequence[str]) -> Diagnostic:
+        keys = [key.split("#")[0] for key in way]  # without the engine's own tables in between
         path = " -> ".join([key for key, _ in groupby(keys)] if len(set(keys)) > 1 else [keys[0], keys[0]])
         return _finding(
             UNSTRATIFIED, f"{written.table} would depend on its own absence or aggregate: {path}", written.new.rule,
@@ -448,6 +520,8 @@ class Program:
         if changed:
             tx.run()  # rows go while their readers still know how many columns they have
         self._reconsider_users(tx, changed, ())
+        for written in sorted(self.circular.values(), key=lambda written: written.number):
+            self._again(tx, written)  # the circle may be open now
 
     def _strike(self, tx: Transaction, written: Written, changed: dict[str, None]) -> None:
         """Take a withdrawn rule out of the books."""
@@ -456,6 +530,7 @@ class Program:
         action = self.definitions.tables[table].action
         del self._shapes[shape], self.rules[new.id], self.by_policy[new.policy][new.id]
         self.waiting.pop(new.id, None)
+        self.circular.pop(new.id, None)
         if self.definitions.define(table, columns, -1):
             changed[table] = None
 
@@ -463,7 +538,7 @@ class Program:
             self._shapes[shape] = new.id
             self.rules[new.id] = self.by_policy[new.policy][new.id] = written
             self._in_order = False
-            self._keep_waiting(written)
+            self._keep_lists(written)
             self.definitions.define(table, columns, 1, action)
 
         tx.on_undo(back)
@@ -582,7 +657,7 @@ class Program:
                 self._by_service[name].pop(rule_id, None)
             elif not written.limited:
                 again.append(written)
-        for written in _sources_first(again):
+        for written in _sources_first(sorted(again, key=lambda written: written.number)):
             self._again(tx, written)
 
     def forget_service(self, tx: Transaction, name: str) -> None:
@@ -599,14 +674,13 @@ class Program:
 
     def _again(self, tx: Transaction, written: Written) -> None:
         """Resolve a rule anew, and let it take effect as it now is."""
-        trial = Written(written.new)
-        self._resolve(trial)
-        if trial.resolution.errors:
-            self._switch_off(tx, written, trial.resolution)
-        elif trial.resolution.resolved != written.resolution.resolved or written.state != "active":
+        after = self._resolution(written)
+        if after.errors:
+            self._switch_off(tx, written, after)
+        elif after.resolved != written.resolution.resolved or written.state != "active":
             self.withdraw(tx, written)
-            self._set_resolution(tx, written, trial.resolution)
-            self._install(tx, written)
+            self._set_resolution(tx, written, after)
+            self._install_again(tx, written)
 
     def switch_off(self, tx: Transaction, rule_id: str) -> None:
         """A rule went over a limit: it stays in its policy but derives nothing until it is removed and added again."""
@@ -627,7 +701,7 @@ class Program:
             if not isinstance(item, syntax.Literal):
                 continue
             atom = item.atom
-            key = f"{atom.service or written.new.policy}:{atom.table}{atom.sign}"
+            key = literal_table(atom, written.new.policy)
             if key not in written.resolution.uses or key in self.definitions.tables:
                 continue
             hint = f"is builtin:{atom.table} meant?" if atom.table in self.definitions.registry else ""

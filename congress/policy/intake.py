@@ -11,6 +11,7 @@ from typing import Any, Final
 from congress.bus.errors import BusError, NotFound
 from congress.bus.service import Timer
 from congress.bus.subscriber import Subscriber, TableUpdate
+from congress.datalog.diagnostics import DatalogError
 from congress.datalog.engine import Delta, Engine, EngineError
 from congress.datalog.schema import TableSchema
 from congress.datalog.values import Row
@@ -223,8 +224,10 @@ class Intake(Subscriber):
         before = self.advance()
         try:
             delta = self.engine.set_schema(service, tables)
-        except EngineError as error:
+        except DatalogError as error:
             LOG.error("policy.schema_refused service=%s error=%s", service, error)
+            if before:
+                self.changed(before, Cause("time"))
             return
         publisher = self.sources.publishers.get(service)
         sources = publisher.tables.values() if publisher is not None else ()

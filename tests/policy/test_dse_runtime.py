@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from congress.datalog.diagnostics import PolicyError
 from congress.datalog.limits import Limits
 from congress.datalog.schema import TableSchema
 from congress.db.crypt import Cipher
@@ -45,6 +46,19 @@ def test_a_service_that_comes_later(world: World) -> None:
     world.cloud().show(servers=[("a", "x")], ports=[("a", "n1")])
     world.expect("alice", "error", {("a",)})
     assert world.call("rule_status", policy="alice", rule=rule)["state"] == "active"
+
+
+def test_a_schema_that_the_engine_refuses_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = world.runtime()
+
+    def refuse(service: str, tables: object) -> None:
+        raise PolicyError([])
+
+    monkeypatch.setattr(runtime.engine, "set_schema", refuse)
+    world.cloud().show(servers=[("a", "x")])
+    made = world.policy("alice", "p(x) :- nova:servers(x, o)", "q(1)")
+    world.expect("alice", "q", {(1,)})
+    assert world.call("rule_status", policy="alice", rule=made["rules"][0]["id"])["state"] == "waiting"
 
 
 def test_only_tables_that_rules_read_are_subscribed(world: World) -> None:
