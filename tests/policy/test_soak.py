@@ -3,6 +3,7 @@
 
 import gc
 import random
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,9 @@ from congress.datalog.values import Row
 from congress.policy import errors
 from tests.datalog import naive
 from tests.policy.world import Cloud, Watcher, World, wait_until
+
+# Drivers that die on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 RULES = [
     "p(x) :- nova:servers(x, o), not other:nets(x)",
@@ -61,6 +65,7 @@ class Chaos:
             (8, self.add_rule),
             (6, self.delete_rule),
             (2, self.restart_cloud),
+            (1, self.crash_cloud),
             (1, self.restart_runtime),
         ]
         self.chance.choices([work for _, work in steps], [weight for weight, _ in steps])[0]()
@@ -96,6 +101,21 @@ class Chaos:
 
     def restart_cloud(self) -> None:
         name = self.chance.choice(list(self.rows))
+        self.world.remove(name)
+        self.start_cloud(name)
+
+    def crash_cloud(self) -> None:
+        """The thread of a driver dies in the middle of its work; whoever watches over it puts a new one in its place."""
+        name = self.chance.choice(list(self.rows))
+        cloud = self.clouds[name]
+        rows = [tuple(VALUES[:1] * Cloud.TABLES[table].arity) for table in Cloud.TABLES]
+
+        def die() -> None:
+            cloud.change_rows_of({table: ([row], []) for table, row in zip(Cloud.TABLES, rows, strict=True)})
+            sys.exit("a driver's fault that is no Exception")
+
+        cloud.do(die)
+        wait_until(lambda: not cloud.alive)
         self.world.remove(name)
         self.start_cloud(name)
 
