@@ -105,7 +105,7 @@ class Chaos:
         self.start_cloud(name)
 
     def crash_cloud(self) -> None:
-        """The thread of a driver dies in the middle of its work; whoever watches over it puts a new one in its place."""
+        """The thread of a driver dies in the middle of its work; a new one is put in its place."""
         name = self.chance.choice(list(self.rows))
         cloud = self.clouds[name]
         rows = [tuple(VALUES[:1] * Cloud.TABLES[table].arity) for table in Cloud.TABLES]
