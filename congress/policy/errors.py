@@ -50,6 +50,11 @@ class TableNotFound(PolicyRuntimeError):
 
 
 @portable
+class RowInvalid(PolicyRuntimeError):
+    """No row of the table could be this one."""
+
+
+@portable
 class PolicyNameRequired(PolicyRuntimeError):
     """A policy needs a name."""
 

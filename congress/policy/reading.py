@@ -7,11 +7,13 @@ from congress.bus.service import Service, exposed
 from congress.datalog.definitions import TableInfo
 from congress.datalog.diagnostics import PolicyError
 from congress.datalog.engine import Engine
+from congress.datalog.query import read_query
 from congress.datalog.schema import Column, TableSchema
 from congress.datalog.values import Row, decode_row
 from congress.policy import errors, views
 from congress.policy.dependencies import tables_read
 from congress.policy.enforcement import Enforcer
+from congress.policy.mentions import Mentions
 from congress.policy.policies import Policies
 from congress.policy.sources import Sources
 
@@ -124,10 +126,21 @@ class PolicyReading(Service):
 
     # Explanations
 
+    def _key_for(self, policy: str, table: str, row: Row) -> str:
+        """The key of a table that could have a row.  :raises RowInvalid: it could not."""
+        _, key = self._table_key(policy, table)
+        info = self.engine.table(key)
+        if info is not None and len(info.columns) != len(row):
+            raise errors.RowInvalid(f"the row has {len(row)} values; {key} has {len(info.columns)} columns")
+        return key
+
     @exposed
     def why(self, policy: str, table: str, row: Row) -> dict[str, Any]:
-        """Why a row is there: its proof down to rows of services; ``holds`` is false when it is not there."""
-        _, key = self._table_key(policy, table)
+        """Why a row is there: its proof down to rows of services; ``holds`` is false when it is not there.
+
+        :raises RowInvalid: no row of the table could be this one; so do the others.
+        """
+        key = self._key_for(policy, table, row)
         proof = self.engine.why(key, row)
         return {
             "row": list(decode_row(row)),
@@ -138,14 +151,13 @@ class PolicyReading(Service):
     @exposed
     def why_rows(self, policy: str, table: str, rows: list[Row]) -> list[dict[str, Any] | None]:
         """The proofs of several rows, in their order; None for one that is not there (any more)."""
-        _, key = self._table_key(policy, table)
-        proofs = [self.engine.why(key, row) for row in rows]
+        proofs = [self.engine.why(self._key_for(policy, table, row), row) for row in rows]
         return [None if proof is None else views.proof_view(proof, self.sources) for proof in proofs]
 
     @exposed
     def why_not(self, policy: str, table: str, row: Row) -> dict[str, Any]:
         """Why a row is not there: for each rule, the literal that fails and how near it comes."""
-        answer = self.engine.why_not(self._table_key(policy, table)[1], row).to_dict()
+        answer = self.engine.why_not(self._key_for(policy, table, row), row).to_dict()
         return {"row": answer["row"], "holds": answer["present"], "attempts": answer["rules"]}
 
     @exposed
@@ -163,13 +175,17 @@ class PolicyReading(Service):
     def query(self, policy: str, text: str) -> dict[str, Any]:
         """Answer an atom or a rule in a policy's terms; ``rows`` are row tuples.
 
-        :raises RuleInvalid: with every finding in the query.
+        :raises RuleInvalid: with every finding in the query; a table of a policy that nothing mentions is one.
         """
         name = self.policies.find(policy).record.name
         try:
-            answer = self.engine.query(name, text)
+            query = read_query(text)
+            slips = Mentions(self.engine, self.policies).check(name, query, text)
+            answer = self.engine.query(name, query)
         except PolicyError as error:
             self._refuse_query(error)
+        if slips:
+            raise errors.RuleInvalid(diagnostics=slips)
         return {"columns": list(answer.columns), "rows": answer.rows}
 
     def _refuse_query(self, error: PolicyError) -> NoReturn:

@@ -14,6 +14,7 @@ from congress.policy.action_description import ActionDescription, shadow_of
 from congress.policy.borrowing import Borrower
 from congress.policy.dependencies import tables_read
 from congress.policy.errors import PolicyNotFound, SimulationIncomplete, SimulationInvalid
+from congress.policy.mentions import Mentions, mentioned_by_steps
 from congress.policy.outcome import Outcome, traced
 from congress.policy.policies import Policies
 from congress.policy.question import Answers, Question, read_question
@@ -75,6 +76,8 @@ class Simulation:
         else:
             steps = read_steps(asked.steps, registry)
         question = None if asked.query is None else Question(self._engine, policy, read_question(asked.query))
+        if question is not None:
+            self._check_tables(policy, action_policy, steps, question, asked.query)
         with self._engine.hypothetical():
             self._engine.advance(now)
             unsettled = self._borrower.borrow(*_needs(policy, steps, question))
@@ -93,6 +96,19 @@ class Simulation:
                 lines += answers.lines()
                 made["trace"] = "\n".join(lines)
         return made
+
+    def _check_tables(
+        self, policy: str, action_policy: str, steps: Iterable[Step], question: Question, given: object
+    ) -> None:
+        """:raises SimulationInvalid: the query asks for a table of a policy that nothing mentions, not even a step."""
+        mentions = Mentions(self._engine, self._policies)
+
+        def besides() -> set[str]:
+            return mentioned_by_steps(policy, steps) | mentions.of(action_policy, policy)
+
+        text = given if isinstance(given, str) else ""
+        if slips := mentions.check(policy, question.rule, text, besides):
+            raise SimulationInvalid(diagnostics=slips)
 
     def _policy(self, key: str) -> str:
         try:
