@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from congress.datalog.constants import bad_character
 from congress.datalog.values import FALSE, TRUE, Bool, Value, all_in_range, encode
 
 _NONE: Final = type(None)
@@ -40,6 +41,12 @@ def column(values: list[Any], type_: str) -> list[Value]:
     if type_ in ("boolean", "any") and kinds <= _KEEPS[type_] | {bool}:
         return [TRUE if value is True else FALSE if value is False else value for value in values]
     return [to_value(value, type_) for value in values]
+
+
+def bad_text(values: list[Any]) -> str | None:
+    """What is wrong with the texts of a column, where one holds what no text may; about 20 ns each."""
+    bad = bad_character("".join([value for value in values if type(value) is str]))
+    return f"U+{ord(bad):04X} is a character that no text may hold" if bad else None
 
 
 def to_value(value: Any, type_: str = "any") -> Value:

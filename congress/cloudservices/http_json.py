@@ -244,6 +244,9 @@ def rows_of(listing: Listing, items: list[Any]) -> list[Row]:
         convert.column([get(item) for item in items], column.type)
         for get, column in zip(listing.getters, listing.spec.columns, strict=True)
     ]
+    for column, values in zip(listing.spec.columns, columns, strict=True):
+        if bad := convert.bad_text(values):
+            raise BadAnswer(f"{listing.request.where}: column {column.name!r}: {bad}")
     return list(zip(*columns, strict=True))
 
 

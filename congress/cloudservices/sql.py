@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables that are queries on a database: anything that SQLAlchemy can talk to."""
 
-import re
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -10,18 +9,16 @@ from typing import Any, ClassVar, Final
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from congress.cloudservices import convert, tabular
+from congress.cloudservices import convert, sql_text, tabular
 from congress.cloudservices.errors import ConfigError, PollError, Unavailable
 from congress.cloudservices.options import Option
 from congress.cloudservices.polling_driver import Fetched, PollingDriver
-from congress.cloudservices.sql_engine import AS_IT_IS, explained, make_engine, reading
+from congress.cloudservices.sql_engine import AS_IT_IS, apart, explained, make_engine, reading
 from congress.cloudservices.tabular import TableSpec
 from congress.datalog.schema import Column, TableSchema
 from congress.datalog.values import Row
 
 _BATCH: Final = 10_000
-# Quoted texts and comments, in which a semicolon means nothing, and the semicolon.
-_TOKENS: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|(;)", re.DOTALL)
 
 
 class SqlDriver(PollingDriver):
@@ -29,6 +26,7 @@ class SqlDriver(PollingDriver):
 
     All queries of a poll run in one read-only transaction, of an isolation level that shows them one state
     of the database where there is one.  A query that fails marks its own table stale; the others are read.
+    Of SQLite's statements only those are carried out that read the one file.
     """
 
     NAME: ClassVar[str] = "sql"
@@ -54,13 +52,13 @@ class SqlDriver(PollingDriver):
 
     def configure(self) -> None:
         specs = tabular.table_specs(self.config["tables"], keys=("query",), needs_columns=False)
-        for spec in specs.values():
-            _check_query(spec)
-        self._specs = specs
         try:
             url = sa.make_url(self.config["url"])
         except exc.ArgumentError:
             raise ConfigError("option 'url' is not a URL of SQLAlchemy", "url") from None
+        for spec in specs.values():
+            _check_query(spec, one_by_one=url.get_backend_name() == "sqlite")
+        self._specs = specs
         if url.password:
             self.secrets += (str(url.password),)
         self.engine = make_engine(url, self.config["connect_timeout"])
@@ -93,7 +91,7 @@ class SqlDriver(PollingDriver):
         """The rows of a query, or what is wrong with it; a lost connection passes on."""
         self.time_left()
         try:
-            with connection.begin_nested():
+            with apart(connection):
                 return self._rows(spec, connection)
         except exc.SQLAlchemyError as error:
             meant = explained(error, asked=True)
@@ -117,7 +115,7 @@ class SqlDriver(PollingDriver):
             self.time_left()
             columns = list(zip(*batch, strict=True))
             shaped = (
-                _column(list(columns[position]), column.type)
+                _column(spec.name, column, list(columns[position]))
                 for position, column in zip(positions, spec.columns, strict=True)
             )
             rows += zip(*shaped, strict=True)
@@ -127,11 +125,14 @@ class SqlDriver(PollingDriver):
         return rows
 
 
-def _column(values: list[Any], type_: str) -> list[Any]:
+def _column(table: str, column: Column, given: list[Any]) -> list[Any]:
     try:
-        return convert.column(values, type_)
+        values: list[Any] = convert.column(given, column.type)
     except TypeError:  # a type of the database's own, such as a range: its text is its value
-        return [_value(value, type_) for value in values]
+        values = [_value(value, column.type) for value in given]
+    if bad := convert.bad_text(values):
+        raise PollError(f"table {table!r}, column {column.name!r}: {bad}")
+    return values
 
 
 def _value(value: Any, type_: str) -> Any:
@@ -141,15 +142,13 @@ def _value(value: Any, type_: str) -> Any:
         return str(value)
 
 
-def _check_query(spec: TableSpec) -> None:
-    """:raises ConfigError: there is no query, or more than one in it."""
+def _check_query(spec: TableSpec, one_by_one: bool) -> None:
+    """:raises ConfigError: there is no query, or something else, or more than one."""
     query = spec.rest.get("query")
     if not isinstance(query, str) or not query.strip():
         raise tabular.wrong(f"table {spec.name!r} needs a query")
-    ends = [found.start(1) for found in _TOKENS.finditer(query) if found[1]]
-    if ends and query[ends[0] + 1 :].strip():
-        # What comes after the end of a query could end the read-only transaction as well.
-        raise tabular.wrong(f"table {spec.name!r}: query must be a single statement")
+    if wrong := sql_text.wrong_with(query, one_by_one):
+        raise tabular.wrong(f"table {spec.name!r}: {wrong}")
 
 
 def _with_columns(spec: TableSpec, connection: sa.Connection) -> TableSpec:
@@ -157,13 +156,20 @@ def _with_columns(spec: TableSpec, connection: sa.Connection) -> TableSpec:
     query = spec.rest["query"].strip().rstrip(";")
     # The administrator's own query, within the bounds of a read-only transaction.
     asked = f"SELECT * FROM ({query}\n) AS congress_columns WHERE 1 = 0"  # noqa: S608  # as said
-    result = connection.exec_driver_sql(asked, execution_options=AS_IT_IS)
-    names = list(result.keys())
-    result.close()
+    names = _names(asked, connection)
+    if connection.dialect.name == "sqlite" and any(":" in name for name in names):
+        # SQLite calls the second of two columns ``id`` of an inner query ``id:1``.
+        names = _names(query, connection)
     columns = tuple(Column(tabular.as_name(name)) for name in names)
     if len({column.name for column in columns}) < len(columns):
         raise PollError(f"table {spec.name!r}: two columns of its query have the same name; give them others")
     return replace(spec, columns=columns, sources=tuple(names))
+
+
+def _names(query: str, connection: sa.Connection) -> list[str]:
+    result = connection.exec_driver_sql(query, execution_options=AS_IT_IS)
+    with closing(result):
+        return list(result.keys())
 
 
 def _positions(spec: TableSpec, names: list[str]) -> list[int]:

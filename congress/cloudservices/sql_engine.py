@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Connections to databases of others: read only, bounded in time, one at a time."""
 
+import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -25,6 +26,13 @@ _CONNECT_TIMEOUT: Final = {
 AS_IT_IS: Final = {"no_parameters": True, "stream_results": True}
 # SQLite asks whether to go on after so many steps of its virtual machine: a few times a millisecond.
 _STEPS: Final = 100_000
+_SQLITE_READS: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+# These tell something and set nothing; SQLite's full-text search asks for the first one by itself.
+_SQLITE_TELLING: Final = frozenset(
+    {"data_version", "table_info", "table_xinfo", "index_list", "index_info", "index_xinfo", "foreign_key_list"}
+)
 
 
 def make_engine(url: sa.URL, connect_timeout: float) -> sa.Engine:
@@ -69,11 +77,14 @@ def reading(engine: sa.Engine, seconds: float) -> Iterator[sa.Connection]:
         with connection.begin() as transaction:
             if dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN")
+                _authorize_sqlite(connection, _only_reading)
             if dialect == "postgresql":
                 connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}")
             try:
                 yield connection
             finally:
+                if dialect == "sqlite":
+                    _authorize_sqlite(connection, None)
                 if transaction.is_active:
                     transaction.rollback()
 
@@ -100,6 +111,28 @@ def _limit_sqlite(connection: sa.Connection, seconds: float) -> None:
     raw.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
     connection.exec_driver_sql("PRAGMA query_only = ON")
     connection.rollback()
+
+
+def _authorize_sqlite(connection: sa.Connection, judge: Callable[..., int] | None) -> None:
+    """SQLite asks ``judge`` about each thing that a statement would do; a read-only file is no bound for ATTACH."""
+    raw: Any = connection.connection.dbapi_connection
+    raw.set_authorizer(judge)
+
+
+def _only_reading(action: int, first: str | None, second: str | None, *_where: str | None) -> int:
+    if action == sqlite3.SQLITE_PRAGMA:
+        return sqlite3.SQLITE_OK if (first or "").lower() in _SQLITE_TELLING else sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() == "load_extension":
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
+        # So it asks about virtual tables that it gets to know; a statement that wrote there would do more as well.
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_OK if action in _SQLITE_READS else sqlite3.SQLITE_DENY
+
+
+def apart(connection: sa.Connection) -> AbstractContextManager[object]:
+    """What fails inside leaves the transaction as it was; on SQLite, a query that fails does so by itself."""
+    return nullcontext() if connection.dialect.name == "sqlite" else connection.begin_nested()
 
 
 def explained(error: BaseException, asked: bool = False) -> PollError:

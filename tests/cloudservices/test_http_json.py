@@ -259,6 +259,7 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("reply", "error"),
         [
+            (Reply([{"id": "a\0b"}]), "column 'id': U+0000 is a character that no text may hold"),
             (Reply({"message": "no\nentry"}, 403), 'GET /api/hosts: HTTP 403: {"message":"no\\nentry"}'),
             (Reply(None, 500, body=b"x" * 5000), "HTTP 500: " + "x" * 200),
             (Reply(body=b"<html>"), "the answer is not JSON (line 1"),

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Queries on real databases."""
 
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from congress.cloudservices.errors import ConfigError
 from congress.cloudservices.sql import SqlDriver
+from congress.cloudservices.sql_engine import make_engine, reading
 from congress.cloudservices.testing import RunningDriver, running
 from congress.datalog.values import TRUE
 from tests.databases import BACKENDS, empty_database
@@ -133,15 +139,108 @@ def test_all_queries_of_a_poll_see_one_state(database: Database, monkeypatch: py
     assert database.count() == 4
 
 
-@pytest.mark.parametrize(
-    "statement",
-    ["delete from hosts", "update hosts set cores = 1", "insert into hosts (name) values ('x')", "drop table hosts"],
-)
+WRITES = [
+    "with a as (select 'x' as n) insert into hosts (name) select n from a",
+    "with a as (select 1 as n) delete from hosts",
+    "/* select */ select 1 from hosts for update",
+]
+
+
+@pytest.mark.parametrize("statement", WRITES)
 def test_nothing_can_be_changed(database: Database, statement: str) -> None:
+    if "for update" in statement and database.backend == "mysql":
+        pytest.skip("MySQL locks in a transaction that only reads")
     tables = {"hosts": {"query": statement, "columns": ["name"]}}
     with running(driver(database, tables)) as it:
         error_of(it)
     assert database.count() == 2
+
+
+NOT_DONE = re.compile("not authorized|prohibited|from within a transaction|may not be modified")
+
+
+class TestSqliteReadsOneFile:
+    """What is refused by the database itself, whatever the text of a query looks like."""
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "attach '{other}' as z",
+            "attach '{new}' as z",
+            "pragma query_only = 0",
+            "pragma journal_mode = delete",
+            "begin",
+            "commit",
+            "rollback",
+            "savepoint a",
+            "insert into hosts (name) values ('x') returning name",
+            "create temporary table x (a)",
+            "vacuum into '{new}'",
+            "select load_extension('x')",
+            "create table x (a)",
+            "create virtual table x using fts5(a)",
+            "update sqlite_master set sql = 'x'",
+            "alter table hosts rename to x",
+        ],
+    )
+    def test_refused(self, tmp_path: Path, statement: str) -> None:
+        self.make(tmp_path)
+        engine = make_engine(sa.make_url(f"sqlite:///{tmp_path}/own.db"), 1)
+        before = sorted(path.name for path in tmp_path.iterdir())
+        asked = statement.format(other=tmp_path / "other.db", new=tmp_path / "new.db")
+        with reading(engine, 5) as connection:
+            with pytest.raises(exc.DatabaseError, match=NOT_DONE):
+                connection.exec_driver_sql(asked)
+            assert connection.exec_driver_sql("select count(*) from hosts").scalar_one() == 0
+        assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+    def test_another_file_is_not_written_by_a_row_of_queries(self, tmp_path: Path) -> None:
+        self.make(tmp_path)
+        queries = [
+            f"attach '{tmp_path}/other.db' as z",
+            "pragma query_only=0",
+            "insert into z.t values(7) returning x",
+            "commit",
+        ]
+        made = SqlDriver("db", {"url": f"sqlite:///{tmp_path}/own.db", "tables": tables_of(["select 1 as x"] * 4)})
+        made._specs = {
+            name: replace(spec, rest={"query": query})
+            for (name, spec), query in zip(made._specs.items(), queries, strict=True)
+        }
+        with running(made) as it:
+            for table in made._specs:
+                assert "not authorized" in (error := error_of(it, table)) or "no such table: z.t" in error
+        with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+            assert other.execute("select * from t").fetchall() == []
+
+    def test_what_reading_needs(self, tmp_path: Path) -> None:
+        self.make(tmp_path)
+        queries = [
+            "with recursive n(x) as (select 1 union all select x + 1 from n where x < 3) select x from n",
+            "select x from words where x match 'b'",
+            "select name as x from pragma_table_info('hosts')",
+            "values (1)",
+        ]
+        with running(SqlDriver("db", {"url": f"sqlite:///{tmp_path}/own.db", "tables": tables_of(queries)})) as it:
+            it.subscribe()
+            assert [it.copy(f"t{n}") for n in range(4)] == [{(1,), (2,), (3,)}, {("a b",)}, {("name",)}, {(1,)}]
+
+    @staticmethod
+    def make(folder: Path) -> None:
+        with closing(sqlite3.connect(folder / "own.db")) as own, closing(sqlite3.connect(folder / "other.db")) as other:
+            own.execute("create table hosts (name)")
+            own.execute("create virtual table words using fts5(x)")
+            own.execute("insert into words values ('a b')")
+            own.commit()
+            other.execute("create table t (x)")
+
+
+def tables_of(queries: list[str]) -> dict[str, Any]:
+    columns = {True: ["x"], False: [{"name": "x", "from": "column1"}]}
+    return {
+        f"t{number}": {"query": query, "columns": columns[not query.startswith("values")]}
+        for number, query in enumerate(queries)
+    }
 
 
 def test_slow_queries_are_ended(database: Database) -> None:
@@ -182,6 +281,33 @@ def test_a_column_that_is_two(database: Database) -> None:
         pass
 
 
+def test_a_column_that_is_there_twice(database: Database) -> None:
+    made = driver(database, {"hosts": {"query": "select name, name from hosts"}})
+    wanted = "Duplicate column name" if database.backend == "mysql" else "two columns of its query"
+    with pytest.raises(AssertionError, match=wanted), running(made, patience=3.0):
+        pass
+
+
+def test_a_column_with_a_colon(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "own.db")) as own:
+        own.execute("create table hosts (name)")
+    tables = {"t": {"query": 'select 1 as "a:1", 2 as a'}}
+    with running(SqlDriver("db", {"url": f"sqlite:///{tmp_path}/own.db", "tables": tables})) as it:
+        it.subscribe()
+        assert it.call("schema")["t"].names == ("a_1", "a")
+        assert it.copy("t") == {(1, 2)}
+
+
+def test_a_character_that_no_text_may_hold(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "own.db")) as own:
+        own.execute("create table hosts (name)")
+        own.execute("insert into hosts values ('a' || char(0) || 'b')")
+        own.commit()
+    tables = {"t": {"query": "select 1 as n, name from hosts"}}
+    with running(SqlDriver("db", {"url": f"sqlite:///{tmp_path}/own.db", "tables": tables})) as it:
+        assert "table 't', column 'name': U+0000 is a character that no text may hold" in error_of(it, "t")
+
+
 @pytest.mark.database
 def test_a_postgresql_type_of_its_own(tmp_path: Path) -> None:
     with empty_database("postgresql", tmp_path) as url:
@@ -206,7 +332,7 @@ def test_a_password_is_shown_nowhere(tmp_path: Path) -> None:
 
 def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     made = SqlDriver(
-        "db", {"url": f"sqlite:///{tmp_path}/a b%20?.db", "tables": {"t": {"query": "x", "columns": ["a"]}}}
+        "db", {"url": f"sqlite:///{tmp_path}/a b%20?.db", "tables": {"t": {"query": "table x", "columns": ["a"]}}}
     )
     with running(made) as it:
         assert "unable to open database file" in error_of(it, "t")
@@ -223,6 +349,23 @@ def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
         ({"tables": {"t": {"query": " "}}}, "tables", "needs a query"),
         ({"tables": {"t": {"query": "select 1; commit"}}}, "tables", "must be a single statement"),
         ({"tables": {"t": {"query": "select ';' -- ;\n; drop table x"}}}, "tables", "must be a single statement"),
+        *(
+            ({"tables": {"t": {"query": query}}}, "tables", "must begin with one of SELECT, WITH, VALUES, TABLE, SHOW")
+            for query in (
+                "commit",
+                "SET SESSION TRANSACTION READ WRITE",
+                "attach '/tmp/x.db' as z",
+                "pragma query_only=0",
+                "insert into t values (1) returning x",
+                "/* select */ commit",
+                "-- select\ncommit",
+                "-- x\rcommit /*\nselect 1 */",
+                "/* /* */ select */ commit",
+                "/*! commit -- */ select 1\n*/",
+                "/*M! commit -- */ select 1\n*/",
+                "selection",
+            )
+        ),
     ],
 )
 def test_configurations_that_make_no_sense(config: dict[str, Any], option: str, error: str) -> None:
@@ -231,6 +374,29 @@ def test_configurations_that_make_no_sense(config: dict[str, Any], option: str, 
     assert error in str(refused.value)
     assert refused.value.option == option
     assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        r"select E'\''; commit; drop table x --'",
+        "select $$'$$; commit; select $$'$$",
+        "select 1 /* /* */ ' */; commit; --'",
+        "select 1 #'\n; commit; #'",
+        "select 1 --1; commit",
+        "select 1 -- a\r; commit",
+        "select [a'] ; commit; select 'b'",
+    ],
+)
+def test_semicolons_that_databases_read_differently(query: str) -> None:
+    url = "postgresql+psycopg2://a:b@127.0.0.1:1/x"
+    with pytest.raises(ConfigError, match=r"a semicolon in it|must be a single statement"):
+        SqlDriver("db", {"url": url, "tables": {"t": {"query": query}}})
+
+
+@pytest.mark.parametrize("query", ["(select 1) union (select 2)", " /* a */ -- b\r\n/**/ Select 1", "table\thosts;"])
+def test_queries_begin_in_several_ways(query: str) -> None:
+    SqlDriver("db", {"url": "sqlite://", "tables": {"t": {"query": query}}})
 
 
 def test_semicolons_that_end_nothing() -> None:
