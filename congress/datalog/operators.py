@@ -32,6 +32,10 @@ class Operator(Protocol):
         """The source rows behind a row of the target."""
         ...
 
+    def makes(self, rows: Iterable[Row]) -> int:
+        """How many of these rows of the target come from here."""
+        ...
+
 
 # One float is n / 2**1074 with n an integer, so sums over this scale are exact and lose nothing when taken back.
 _SCALE_BITS = 1074
@@ -222,6 +226,10 @@ class Aggregator:
         pairs = [(c, made[at]) for at, c in enumerate(self._output) if isinstance(c, int)]
         return [row for row in rows if all(row[c] == value for c, value in pairs)]
 
+    def makes(self, rows: Iterable[Row]) -> int:
+        keys = [at for at, c in enumerate(self._output) if isinstance(c, int)]
+        return sum(1 for row in rows if self._row(tuple([row[at] for at in keys])) == row)
+
     def _change(self, key: Row, row: Row, sign: int) -> None:
         group = self._groups.get(key)
         if group is None:
@@ -331,6 +339,10 @@ class TemporalGate:
 
     def sources(self, made: Row, rows: Iterable[Row]) -> Iterable[Row]:
         return [row for row in self._inside if tuple([row[c] for c in self._output]) == made]
+
+    def makes(self, rows: Iterable[Row]) -> int:
+        made = {tuple([row[c] for c in self._output]) for row in self._inside}
+        return sum(1 for row in rows if row in made)
 
     def _emit(self, row: Row, sign: int, acc: MutableMapping[Row, int]) -> None:
         made = tuple([row[c] for c in self._output])

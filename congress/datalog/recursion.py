@@ -13,9 +13,9 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from congress.datalog.blame import culprit
 from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Node
-from congress.datalog.limits import TABLE_LIMIT, LimitExceeded
 from congress.datalog.runtime import RuleNode
 from congress.datalog.values import Row
 
@@ -162,6 +162,7 @@ class Upkeep:
         for node, rows in fresh.items():
             node.table.rows.update(dict.fromkeys(rows, rank))
             self._note_raw(node, rows)
+            self._limit(node)
         delta = {node: rows for node, rows in fresh.items() if rows}
         while delta:
             for node, rows in delta.items():
@@ -174,6 +175,13 @@ class Upkeep:
                     if rule.core.table in self.inner:
                         self._derive(rule, node, rows, rank, following)
             delta = following
+
+    def _limit(self, node: Node) -> None:
+        """Rows that come into the component from outside are not to be blamed on its recursive rules."""
+        if len(node.table.rows) > self.transaction.limits.rows:
+            rule = culprit(self.transaction.graph, node, None, self.inner)
+            if rule is not None:
+                raise self.transaction.too_many(node, rule)
 
     def _compile(self) -> None:
         """Make all functions of the rounds first: an index made in a round would hold rows that come in at its end."""
@@ -196,9 +204,7 @@ class Upkeep:
                         following.setdefault(head, []).extend(found)
                         self._note_raw(head, found)
                 if len(head.table.rows) > self.transaction.limits.rows:
-                    raise LimitExceeded(
-                        rule.id, TABLE_LIMIT, f"{head.key} has more than {self.transaction.limits.rows} rows"
-                    )
+                    raise self.transaction.too_many(head, rule)
 
     def _note_raw(self, node: Node, rows: list[Row]) -> None:
         table = node.table

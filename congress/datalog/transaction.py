@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
+from congress.datalog.blame import culprit
 from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Graph, Node
 from congress.datalog.limits import TABLE_LIMIT, LimitExceeded, Limits
@@ -265,7 +266,11 @@ class Transaction:
             for reader in node.readers.values():
                 reader.replan()
         if len(table.rows) > self.limits.rows and rule is not None:
-            raise LimitExceeded(rule.id, TABLE_LIMIT, f"{node.key} has more than {self.limits.rows} rows")
+            raise self.too_many(node, culprit(self.graph, node, rule) or rule)
+
+    def too_many(self, node: Node, rule: RuleNode) -> LimitExceeded:
+        """What to raise when a rule made a table outgrow its limit."""
+        return LimitExceeded(rule.id, TABLE_LIMIT, f"{node.key} has more than {self.limits.rows} rows")
 
     def _remove(self, table: Table, lost: Numbers) -> None:
         rows = table.rows

@@ -128,6 +128,32 @@ def test_a_new_rule_over_its_limit_is_off_from_the_start() -> None:
     assert len(engine.rows("p:single")) == 20
 
 
+@pytest.mark.parametrize(
+    "large",
+    [
+        "t(x) :- s:a(x)",
+        "t(x) :- s:a(y), x = y + 0",
+        't(x) :- s:a(x), s:m(m), age(m) > "1h"',
+        "t(count(z)) :- s:a(z), z < 0\nt(x) :- s:a(x)",
+    ],
+)
+@pytest.mark.parametrize("small", ["t(x) :- s:b(x)", "t(count(x)) :- s:b(x)", 't(x) :- s:b(x), s:m(m), age(m) > "1h"'])
+@pytest.mark.parametrize("first", ["large", "small"])
+@pytest.mark.parametrize("recursive", ["", "\nt(x) :- u(x)\nu(x) :- t(x), x = -1"])
+def test_the_row_limit_is_told_to_the_rule_that_derives_most(
+    large: str, small: str, first: str, recursive: str
+) -> None:
+    texts = [large, small] if first == "large" else [small, large]
+    engine = make("\n".join(texts) + recursive, limits=Limits(rows=100), now=DAY, a=["x"], b=["x"], m=["m"])
+    before = {rule.id: rule.rule.text for rule in engine.rules()}
+    engine.apply({"s:a": ([(n,) for n in range(10, 510)], []), "s:b": ([(1,)], []), "s:m": ([("1970-01-01",)], [])})
+    off = [text for rule_id, text in before.items() if engine.status(rule_id).state == "off"]
+    assert off == [large.splitlines()[-1]]
+    assert rows(engine, "p:t") == {(1,)}
+    engine.apply({"s:b": ([(2,)], [])})
+    assert len(rows(engine, "p:t")) == (1 if "count" in small else 2)
+
+
 def test_a_cross_product_stops_at_the_limit_of_work_or_time() -> None:
     text = "big(x) :- s:a(x), s:a(y), s:a(z), y > z, z > y"
     by_work = make(text, limits=Limits(work=50_000, chunk=1000), a=["x"])
