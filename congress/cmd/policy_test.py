@@ -13,7 +13,15 @@ from congress.cmd.cli import FAILED, UNUSABLE
 from congress.datalog.diagnostics import DatalogError
 from congress.tools.errors import ToolError
 from congress.tools.junit import write_junit
-from congress.tools.policytests import Coverage, Result, find_test_files, read_test_file, run_file
+from congress.tools.policytests import (
+    Broken,
+    Coverage,
+    Result,
+    TestFile,
+    find_test_files,
+    read_test_files,
+    run_file,
+)  # fmt: skip
 from congress.tools.watching import wait_for_change
 
 
@@ -52,44 +60,59 @@ class Test(Command):  # type: ignore[misc]  # cliff has no type information
                 return 0
 
     def _once(self, options: argparse.Namespace, watched: set[Path] | None = None) -> int:
-        files = [read_test_file(path) for path in find_test_files(options.paths)]
+        paths = find_test_files(options.paths)
+        files, broken = read_test_files(paths)
         if watched is not None:
-            watched.update(path for file in files for path in (file.path, *file.policies))
-        coverage = Coverage()
-        results: list[Result] = []
+            watched.update(paths, (policy for file in files for policy in file.policies))
         for file in files:
             file.cases = [case for case in file.cases if options.k in case.name]
-        total = sum(len(file.cases) for file in files)
-        with Progress("testing") as progress:
-            for file in files:
-                for result in run_file(file, coverage):
-                    results.append(result)
-                    progress.say(f"{len(results)} of {total}")
+        coverage = Coverage()
+        results = _run(files, coverage, broken)
         failed = [result for result in results if result.failures]
         for result in failed:
             print(f"FAILED {result.case.file}: {result.case.name}")
             for failure in result.failures:
                 print("\n".join("    " + line for line in failure.splitlines()))
+        for item in broken:
+            print(f"ERROR {item.file}", *str(item.error).splitlines(), sep="\n    ", file=sys.stderr)
         if options.junit is not None:
-            write_junit(options.junit, results)
-        return self._summary(results, failed, coverage, options.fail_under)
+            write_junit(options.junit, results, broken)
+        return self._summary(results, broken, coverage, options.fail_under)
 
-    def _summary(self, results: list[Result], failed: Iterable[Result], coverage: Coverage, fail_under: float) -> int:
-        if not results:
+    def _summary(self, results: list[Result], broken: list[Broken], coverage: Coverage, fail_under: float) -> int:
+        if not results and not broken:
             print("no test was chosen", file=sys.stderr)
             return UNUSABLE
         for file, line, text in coverage.missed:
             print(f"not covered: {file}:{line}: {' '.join(text.split())}")
-        wrong = len(list(failed))
+        wrong = sum(1 for result in results if result.failures)
         seconds = sum(result.seconds for result in results)
+        not_run = f", {len(broken)} file{'s' if len(broken) > 1 else ''} not run" if broken else ""
         print(
-            f"{len(results) - wrong} passed, {wrong} failed in {seconds:.2f} s; "
+            f"{len(results) - wrong} passed, {wrong} failed{not_run} in {seconds:.2f} s; "
             f"{len(coverage.covered)} of {len(coverage.rules)} rules covered ({coverage.percent:.0f} %)"
         )
+        if any(isinstance(item.error, ToolError) for item in broken):
+            return UNUSABLE
         if coverage.percent < fail_under:
             print(f"coverage is below {fail_under:g} %", file=sys.stderr)
             return FAILED
-        return FAILED if wrong else 0
+        return FAILED if wrong or broken else 0
+
+
+def _run(files: list[TestFile], coverage: Coverage, broken: list[Broken]) -> list[Result]:
+    """Run test files; those that cannot be run come to ``broken``."""
+    results: list[Result] = []
+    total = sum(len(file.cases) for file in files)
+    with Progress("testing") as progress:
+        for file in files:
+            try:
+                for result in run_file(file, coverage):
+                    results.append(result)
+                    progress.say(f"{len(results)} of {total}")
+            except (ToolError, DatalogError) as error:
+                broken.append(Broken(file.path, error))
+    return results
 
 
 def _folders(paths: Iterable[Path]) -> list[Path]:

@@ -11,14 +11,14 @@ from congress.datalog.explain import show
 from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Literal
 from congress.datalog.values import Row
-from congress.tools.datafiles import Data, add_rows
+from congress.tools.datafiles import Data, add_rows, flatten
 from congress.tools.errors import ToolError
 
 
 def check(body: Mapping[str, Any], engine: Engine, where: str) -> Iterator[str]:
     """What is not as ``expect``, ``contains`` and ``absent`` say, and what they cannot mean."""
     for word, compare in (("expect", _exactly), ("contains", _contains), ("absent", _absent)):
-        for table, rows in (body.get(word) or {}).items():
+        for table, rows, _ in flatten(body.get(word) or {}, where):
             try:
                 refuse_unknown_table(engine, table)
                 wanted = _rows(engine, table, rows, where)
@@ -52,9 +52,7 @@ def _mentioned(engine: Engine) -> set[str]:
     }
 
 
-def _rows(engine: Engine, table: str, rows: object, where: str) -> set[Row]:
-    if not isinstance(rows, list):
-        raise ToolError(f"{where}: the expected rows of {table} are a list")
+def _rows(engine: Engine, table: str, rows: list[object], where: str) -> set[Row]:
     if not rows:
         return set()
     info = engine.table(table)

@@ -38,6 +38,7 @@ from congress.tools.workspace import Workspace, add_data, build, parse_now, sche
 _FILE_KEYS = {"policies", "schema", "tests", "now"}
 _STEP_KEYS = {"insert", "retract", "advance", "expect", "contains", "absent"}
 _TEST_KEYS = {"name", "parameters", "given", "rules", "now", "steps", "expect", "contains", "absent"}
+_ROWS_KEYS = {"given", "insert", "retract", "expect", "contains", "absent"}
 _NAME = re.compile(r"\$(\w+)|\$\{(\w+)\}")
 
 
@@ -59,16 +60,28 @@ class Result:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A test file of which nothing could be run, and why."""
+
+    file: Path
+    error: ToolError | DatalogError
+
+
+Place = tuple[Path, str]
+"""A rule in a file: policies of one name are different ones in different files."""
+
+
 @dataclass(slots=True)
 class Coverage:
-    """Which rules derived something in some test: rule id -> file, line, text; and the ids of those that did."""
+    """Which rules derived something in some test: all with file, line and text, and the places of those that did."""
 
-    rules: dict[str, tuple[str, int, str]] = field(default_factory=dict)
-    covered: set[str] = field(default_factory=set)
+    rules: dict[Place, tuple[str, int, str]] = field(default_factory=dict)
+    covered: set[Place] = field(default_factory=set)
 
     @property
     def missed(self) -> list[tuple[str, int, str]]:
-        return [place for rule_id, place in self.rules.items() if rule_id not in self.covered]
+        return [shown for place, shown in self.rules.items() if place not in self.covered]
 
     @property
     def percent(self) -> float:
@@ -116,8 +129,11 @@ def read_test_file(path: Path) -> TestFile:
     if not isinstance(document, dict) or not isinstance(document.get("tests"), list):
         raise ToolError(f"{path} is no test file: expected an object with 'policies' and a list 'tests'")
     _refuse_unknown(document, _FILE_KEYS, str(path))
+    names = document.get("policies") or []
+    if not isinstance(names, list):
+        raise ToolError(f"{path}: 'policies' is a list of file names")
     cases = [case for number, test in enumerate(document["tests"]) for case in _cases(path, number, test)]
-    policies = [path.parent / str(name) for name in document.get("policies") or []]
+    policies = [path.parent / str(name) for name in names]
     return TestFile(path, policies, document.get("schema") or {}, document.get("now"), cases)
 
 
@@ -128,20 +144,41 @@ def _cases(path: Path, number: int, test: object) -> Iterator[Case]:
     name = str(test.get("name") or f"test {number + 1}")
     parameters = test.get("parameters")
     if parameters is None:
-        yield Case(path, name, test)
+        yield _case(path, name, test)
         return
     if not isinstance(parameters, list) or not all(isinstance(p, dict) for p in parameters):
         raise ToolError(f"{path}: the parameters of {name!r} are a list of objects")
     body = {key: value for key, value in test.items() if key != "parameters"}
     for values in parameters:
         shown = ", ".join(f"{key}={value}" for key, value in values.items())
-        yield Case(path, f"{name} [{shown}]", _fill(body, values, f"{path}: {name}"))
+        yield _case(path, f"{name} [{shown}]", _fill(body, values, f"{path}: {name}"))
+
+
+def _case(path: Path, name: str, body: Mapping[str, Any]) -> Case:
+    where = f"{path}: {name}"
+    _refuse_shapeless(body, where)
+    steps = body.get("steps") or []
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise ToolError(f"{where}: 'steps' is a list of objects")
+    for number, step in enumerate(steps, 1):
+        _refuse_unknown(step, _STEP_KEYS, f"{where}: step {number}")
+        _refuse_shapeless(step, f"{where}: step {number}")
+    return Case(path, name, body)
+
+
+def _refuse_shapeless(body: Mapping[str, Any], where: str) -> None:
+    for key in _ROWS_KEYS & body.keys():
+        tables = body[key]
+        if tables is not None and not isinstance(tables, dict):
+            raise ToolError(f"{where}: {key!r} is an object, {{table: [row, ...]}}")
+        for _ in flatten(tables or {}, where):
+            pass
 
 
 def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
     """Put parameters in: ``$name`` alone becomes the value itself, within a text its text."""
     if isinstance(value, dict):
-        return {_fill(key, values, where): _fill(item, values, where) for key, item in value.items()}
+        return {_fill_name(key, values, where): _fill(item, values, where) for key, item in value.items()}
     if isinstance(value, list):
         return [_fill(item, values, where) for item in value]
     if not isinstance(value, str):
@@ -157,14 +194,37 @@ def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
     return parameter(whole) if whole else _NAME.sub(lambda found: str(parameter(found)), value)
 
 
+def _fill_name(name: Any, values: Mapping[str, Any], where: str) -> Any:
+    filled = _fill(name, values, where)
+    if isinstance(filled, dict | list):
+        raise ToolError(f"{where}: {name!r} stands for a name, and is no text")
+    return filled
+
+
 def _refuse_unknown(document: Mapping[str, Any], known: set[str], where: str) -> None:
     unknown = [str(key) for key in document if key not in known]
     if unknown:
         raise ToolError(f"{where}: unknown key {unknown[0]!r}; there are {', '.join(sorted(known))}")
 
 
+def read_test_files(paths: Iterable[Path]) -> tuple[list[TestFile], list[Broken]]:
+    """Read test files, and tell which ones are none."""
+    files: list[TestFile] = []
+    broken: list[Broken] = []
+    for path in paths:
+        try:
+            files.append(read_test_file(path))
+        except ToolError as error:
+            broken.append(Broken(path, error))
+    return files, broken
+
+
 def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
-    """Run all tests of a file, each in an engine of its own."""
+    """Run all tests of a file, each in an engine of its own.
+
+    :raises ToolError: when its schema or a policy cannot be read.
+    :raises PolicyError: when a policy is wrong.
+    """
     policies = read_policies(file.policies)
     refuse_findings(policies)
     schemas = parse_schemas(file.schema, str(file.path))
@@ -185,26 +245,21 @@ def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
 def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
     engine, body = workspace.engine, case.body
     where = f"{case.file}: {case.name}"
+    places = _places(workspace)
     for rule_id, (file, line) in workspace.rules.items():
-        coverage.rules.setdefault(rule_id, (file, line, _text(engine, rule_id)))
+        coverage.rules.setdefault(places[rule_id], (file, line, _text(engine, rule_id)))
     if body.get("rules"):
         engine.add_rules(workspace.default_policy, str(body["rules"]), where)
     _change(engine, body.get("given") or {}, {}, where)
     yield from check(body, engine, where)
-    _cover(workspace, coverage)
-    steps = body.get("steps") or []
-    if not isinstance(steps, list):
-        raise ToolError(f"{where}: 'steps' is a list")
-    for number, step in enumerate(steps, 1):
-        if not isinstance(step, dict):
-            raise ToolError(f"{where}: step {number} is not an object")
-        _refuse_unknown(step, _STEP_KEYS, f"{where}: step {number}")
+    _cover(workspace, places, coverage)
+    for number, step in enumerate(body.get("steps") or [], 1):
         _change(engine, step.get("insert") or {}, step.get("retract") or {}, where)
         if step.get("advance") is not None:
             engine.advance(engine.now + parse_duration(str(step["advance"])))
         for failure in check(step, engine, where):
             yield f"step {number}: {failure}"
-        _cover(workspace, coverage)
+        _cover(workspace, places, coverage)
 
 
 def _text(engine: Engine, rule_id: str) -> str:
@@ -212,10 +267,15 @@ def _text(engine: Engine, rule_id: str) -> str:
     return next(rule.rule.text for rule in engine.rules(policy) if rule.id == rule_id)
 
 
-def _cover(workspace: Workspace, coverage: Coverage) -> None:
-    for rule_id in workspace.rules:
-        if rule_id not in coverage.covered and workspace.engine.derives(rule_id):
-            coverage.covered.add(rule_id)
+def _places(workspace: Workspace) -> dict[str, Place]:
+    files = {policy.name: policy.path.resolve() for policy in workspace.policies}
+    return {rule_id: (files[rule_id.rpartition(".")[0]], rule_id) for rule_id in workspace.rules}
+
+
+def _cover(workspace: Workspace, places: Mapping[str, Place], coverage: Coverage) -> None:
+    for rule_id, place in places.items():
+        if place not in coverage.covered and workspace.engine.derives(rule_id):
+            coverage.covered.add(place)
 
 
 def _change(engine: Engine, insert: Mapping[str, Any], retract: Mapping[str, Any], where: str) -> None:

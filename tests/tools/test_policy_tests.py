@@ -4,6 +4,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -120,3 +121,83 @@ def test_objects_are_refused_where_columns_have_no_clear_names(
     assert main(["test"]) == 1
     output = capsys.readouterr().out
     assert f"row 0 of {table} is an object, but its columns have no clear names: {columns}" in output
+
+
+GOOD = {"given": SERVERS, "expect": {"q:over": [["acme"]]}}
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"tests": [{"given": [1]}]}, "'given' is an object, {table: [row, ...]}"),
+        ({"tests": [{"given": "abc"}]}, "'given' is an object, {table: [row, ...]}"),
+        ({"tests": [{"steps": [{"insert": [1]}]}]}, "step 1: 'insert' is an object, {table: [row, ...]}"),
+        ({"tests": [{"steps": [{"retract": "x"}]}]}, "step 1: 'retract' is an object, {table: [row, ...]}"),
+        ({"tests": [{"steps": {"insert": {}}}]}, "'steps' is a list of objects"),
+        ({"tests": [{"steps": [1]}]}, "'steps' is a list of objects"),
+        ({"tests": [{"expect": [1]}]}, "'expect' is an object, {table: [row, ...]}"),
+        ({"tests": [{"absent": {"q:over": 1}}]}, "the rows of q:over are a list"),
+        ({"tests": [{"given": {"nova": {"servers": 1}}}]}, "the rows of nova are a list"),
+        ({"tests": [{"parameters": [{"x": [1]}], "given": {"$x": []}}]}, "'$x' stands for a name, and is no text"),
+        ({"tests": 1}, "is no test file"),
+        ({"tests": [], "policies": "q.policy"}, "'policies' is a list of file names"),
+        ({"tests": [{}], "schema": [1]}, "a schema is an object"),
+        ({"tests": [{}], "policies": ["gone.policy"]}, "cannot read gone.policy"),
+        ("[", "neither YAML nor JSON"),
+    ],
+)
+def test_a_broken_test_file_stops_no_other(
+    folder: Path, capsys: pytest.CaptureFixture[str], broken: object, message: str
+) -> None:
+    (folder / "a_test.json").write_text(broken if isinstance(broken, str) else json.dumps(broken))
+    write_tests(folder / "b_test.json", GOOD)
+    assert main(["test", "--junit", "out.xml"]) == 2
+    output = capsys.readouterr()
+    assert output.err.startswith("ERROR a_test.json")
+    assert message in output.err
+    assert "1 passed, 0 failed, 1 file not run in" in output.out
+    broken_suite, good_suite = sorted(ElementTree.parse("out.xml").getroot(), key=lambda suite: suite.attrib["name"])
+    assert broken_suite.attrib.items() >= {"name": "a_test.json", "tests": "1", "errors": "1", "failures": "0"}.items()
+    assert message in str(broken_suite[0][0].text)
+    assert broken_suite[0][0].tag == "error"
+    assert good_suite.attrib.items() >= {"tests": "1", "errors": "0", "failures": "0"}.items()
+
+
+def test_a_broken_policy_is_an_error_of_its_test_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tests(folder / "q_test.json", GOOD)
+    write_tests(folder / "bad" / "q_test.json", GOOD)
+    for text, code in (("p(x :- q(x)\n", "S001"), ("p(x) :- q(y)\n", "R101")):
+        (folder / "bad" / "q.policy").write_text(text)
+        assert main(["test", "--junit", "out.xml"]) == 1
+        output = capsys.readouterr()
+        assert "ERROR bad/q_test.json" in output.err
+        assert f"error[{code}]" in output.err
+        assert "1 passed, 0 failed, 1 file not run in" in output.out
+        assert len(ElementTree.parse("out.xml").findall(".//error")) == 1
+
+
+def test_a_duration_or_time_that_is_none_fails_its_test_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tests(folder / "q_test.json", GOOD, {"steps": [{"advance": "soon"}]}, {"now": "late"})
+    assert main(["test"]) == 1
+    output = capsys.readouterr().out
+    assert '"soon" is no duration' in output
+    assert "'late' is no date and time" in output
+    assert "1 passed, 2 failed in" in output
+
+
+def test_policies_of_one_name_are_counted_apart(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, rules in (("a", 2), ("b", 3)):
+        (folder / name).mkdir()
+        (folder / name / "p.policy").write_text("".join(f"p{n}({n})\n" for n in range(rules)))
+        document = {"policies": ["../b/../" + name + "/p.policy"], "tests": [{"expect": {"p:p0": [[0]]}}]}
+        (folder / name / "p_test.json").write_text(json.dumps(document))
+    (folder / "again_test.json").write_text(json.dumps({"policies": ["a/p.policy"], "tests": [{}]}))
+    assert main(["test"]) == 0
+    assert "5 of 5 rules covered (100 %)" in capsys.readouterr().out
+    assert main(["test", "b"]) == 0
+    assert "3 of 3 rules covered (100 %)" in capsys.readouterr().out
+    (folder / "b" / "p.policy").write_text("p0(0)\np1(1)\np2(x) :- gone(x)\n")
+    assert main(["test"]) == 0
+    output = capsys.readouterr().out
+    assert "b/p.policy:3: p2(x) :- gone(x)" in output
+    assert "4 of 5 rules covered" in output
