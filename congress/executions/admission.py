@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any, Final
 
 from congress.datalog.values import Row
-from congress.executions.guard import Guard, Verdict
+from congress.executions.guard import Guard, Verdict, held_by
 from congress.executions.ledger import Batch, Ledger
 from congress.executions.model import Execution, person
-from congress.executions.sets import DECIDED, SetNames, waiting
+from congress.executions.sets import CAPPED, DECIDED, SetNames, waiting
 from congress.executions.states import Reason, State, Trigger
 
 START: Final = "start"
@@ -43,6 +43,20 @@ class Admission:
             else:
                 self._hold(batch, execution, verdict, present)
         self.approve(batch, approved, who, now)
+
+    def again_as_one(self, batch: Batch, members: Sequence[Execution], now: float) -> None:
+        """Let the guard decide anew about a set that it holds: all of it goes, or nothing of it.
+
+        Where another guard would hold some of it now, that one holds all of it from now on.
+        """
+        verdicts = [verdict for _, verdict in self._verdicts(batch, members, now)]
+        against = next((verdict for verdict in verdicts if verdict.state is not State.APPROVED), None)
+        if against is None:
+            self.approve(batch, members, "guard", now)
+        elif against.reason in CAPPED and not any(_is_against(one, against) for one in members):
+            present = self._sets()
+            for one in members:
+                self._hold(batch, one, against, present)
 
     def revive(self, batch: Batch, now: float) -> bool:
         """Look again at what was left out because the same was on its way, where that came to nothing.
@@ -180,6 +194,11 @@ class Admission:
         return {
             e.digest for e in self._ledger.all_open() if e.reason is not Reason.MODE_MONITOR and e.id not in without
         }
+
+
+def _is_against(one: Execution, verdict: Verdict) -> bool:
+    """Whether an execution is held for that already."""
+    return one.reason is verdict.reason and held_by(one, verdict.scope)
 
 
 def _asker(execution: Execution) -> str:

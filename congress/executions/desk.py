@@ -16,12 +16,12 @@ from congress.executions import errors
 from congress.executions.admission import Admission
 from congress.executions.breaker import Breaker
 from congress.executions.dispatcher import Dispatcher, token_hash
-from congress.executions.guard import Guard
+from congress.executions.guard import Guard, held_by
 from congress.executions.guard_store import GuardStore, Kind
 from congress.executions.ledger import Batch, Ledger
 from congress.executions.model import SOMEBODY, Call, Execution, Origin, event_shown, person, shown
 from congress.executions.sets import ExecutionSet, sets_of, waiting
-from congress.executions.settings import GuardInvalid, check_override, to_dict
+from congress.executions.settings import Caps, GuardInvalid, check_override, loosened, to_dict
 from congress.executions.signatures import Signatures
 from congress.executions.states import Reason, State
 from congress.executions.store import ExecutionFilter
@@ -30,13 +30,9 @@ LOG = logging.getLogger(__name__)
 
 _OVER: Final = (State.FAILED, State.CANCELLED)
 _CANCELLABLE: Final = (State.PROPOSED, State.HELD, State.APPROVED, State.QUEUED)
-_BY_SETTINGS: Final = (
-    Reason.MODE_MONITOR,
-    Reason.MODE_PROPOSE,
-    Reason.BLAST_RADIUS,
-    Reason.COOL_DOWN,
-    Reason.OSCILLATION,
-)
+BY_MODE: Final = (Reason.MODE_MONITOR, Reason.MODE_PROPOSE)
+_CAPS: Final = frozenset({"max_rows", "max_percent", "percent_floor", "window"})
+_OSCILLATION: Final = frozenset({"oscillation_count", "oscillation_window"})
 EXPORTED: Final = 500
 """How many executions one page of an export has."""
 
@@ -257,24 +253,26 @@ class Desk(Service):
     def put_guard(self, kind: Kind, name: str, settings: Mapping[str, Any], merge: bool = False) -> dict[str, Any]:
         """Set the guard of a policy or service: all that it has of its own, or with ``merge`` some of it.
 
-        What is held or proposed is decided about anew.
+        What the changed settings hold is decided about anew: a set only where they allow more, and as a whole.
         :raises GuardSettingsInvalid: with what to give.
         """
         with _told():
             own = {**((merge and self.guards.get(kind, name)) or {}), **settings}
             own = check_override(type(self._settings(kind, name)), own)
+            before = self._settings(kind, name)
             self.guards.put(kind, name, own)
             self.override(kind, name, own)
-            self._review_of(kind, name)
+            self._review_of(kind, name, before)
         return self._guard_view(kind, name, own)
 
     @exposed
     def delete_guard(self, kind: Kind, name: str) -> dict[str, Any]:
         """Have a policy or service go by the defaults again."""
         with _told():
+            before = self._settings(kind, name)
             self.guards.delete(kind, name)
             self.override(kind, name, None)
-            self._review_of(kind, name)
+            self._review_of(kind, name, before)
         return self._guard_view(kind, name, {})
 
     @exposed
@@ -312,14 +310,31 @@ class Desk(Service):
         if found:
             self.do(lambda batch: self.admission.again(batch, found, "guard", self._now()))
 
-    def _review_of(self, kind: Kind, name: str) -> None:
-        """Have the guard decide anew about what one policy's or service's settings hold; about nothing else."""
+    def _review_of(self, kind: Kind, name: str, before: Caps) -> None:
+        """Have the guard decide anew about what one policy's or service's settings hold; about nothing else.
+
+        :param before: the settings that they were.
+        """
 
         def concerns(one: Execution) -> bool:
             return name == (one.origin.policy if kind == "policy" else one.call.service)
 
-        self.review(_BY_SETTINGS, concerns)
+        after = self._settings(kind, name)
+        less = loosened(before, after)
+        if after.mode is not before.mode:
+            self.review(BY_MODE, concerns)
+        if "cool_down" in less:
+            self.review((Reason.COOL_DOWN,), concerns)
+        for reason, settings in ((Reason.BLAST_RADIUS, _CAPS), (Reason.OSCILLATION, _OSCILLATION)):
+            if less & settings:
+                self._review_sets(reason, f"{kind}:{name}")
         self.do(lambda batch: None)
+
+    def _review_sets(self, reason: Reason, scope: str) -> None:
+        """Have the guard decide anew about each set that it holds for a reason; those that go count for the next."""
+        for found in sets_of(self.ledger.all_open()).values():
+            if found.reason is reason and any(held_by(one, scope) for one in found.executions):
+                self.do(lambda batch, found=found: self.admission.again_as_one(batch, found.executions, self._now()))  # type: ignore[misc]  # a default
 
     def _find(self, execution: str) -> Execution:
         with _told():

@@ -38,7 +38,7 @@ from congress.executions.settings import (
 )
 from congress.executions.states import Reason, State
 
-__all__ = ["Guard", "Outcome", "Verdict", "backoff"]
+__all__ = ["Guard", "Outcome", "Verdict", "backoff", "held_by"]
 
 LONGEST_SLEEP: Final = 60.0  # seconds; wall clocks are set, so nobody sleeps longer in one go
 _ASKED_AGAIN: Final = frozenset({State.FAILED, State.CANCELLED})  # a person wants it all the same
@@ -397,6 +397,13 @@ def _attempts(number: int) -> str:
 def _moments(one: Execution) -> tuple[tuple[str, float | None], ...]:
     """What is known of an execution's past, in the order in which it happened."""
     return ("1 approved", one.approved_at), ("2 started", one.started_at), ("3 finished", one.finished_at)
+
+
+def held_by(one: Execution, scope: str) -> bool:
+    """Whether it is this policy's or service's guard, as ``Verdict.scope``, that keeps an execution in a set."""
+    if one.reason is Reason.BLAST_RADIUS:
+        return f": {_named(scope)} may have " in one.detail  # as _too_much says it
+    return one.reason is Reason.OSCILLATION and scope == _scope(one)
 
 
 def _too_much(caps: Caps, used: Count, wanted: Count, key: str) -> str:

@@ -22,7 +22,7 @@ from congress.executions.admission import Admission
 from congress.executions.answers import Answer
 from congress.executions.backlog import Backlog, InDoubt, NotYet
 from congress.executions.board import Board
-from congress.executions.desk import Desk
+from congress.executions.desk import BY_MODE, Desk
 from congress.executions.dispatcher import Dispatcher
 from congress.executions.guard import Guard
 from congress.executions.guard_store import GuardStore
@@ -45,7 +45,6 @@ _VERIFY_TIMES: Final = 10
 _AWAIT: Final = 30.0  # seconds after its start in which a service that is away may be about to come
 _AWAIT_LOOK: Final = 1.0
 _VERIFY_TIMEOUT: Final = 30.0
-_BY_MODE: Final = (Reason.MODE_MONITOR, Reason.MODE_PROPOSE)
 
 
 class ExecutionService(Desk, Board, Subscriber):
@@ -125,7 +124,7 @@ class ExecutionService(Desk, Board, Subscriber):
         self._do(self.dispatcher.recover)
         self.state = "running"
         LOG.info("executions.loaded open=%d", len(list(self.ledger.all_open())))
-        self._durably(lambda: self.review(_BY_MODE))
+        self._durably(lambda: self.review(BY_MODE))
         self._prune_later()
         self._doubtful = Counter(dict.fromkeys((e.id for e in self._in_doubt()), 0))
         self._verify()

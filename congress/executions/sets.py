@@ -12,6 +12,9 @@ from congress.executions.states import Reason, State
 DECIDED: Final = frozenset({Reason.MODE_PROPOSE, Reason.BLAST_RADIUS, Reason.OSCILLATION})
 """Why an execution waits for a person, who decides about the whole set at once."""
 
+CAPPED: Final = frozenset({Reason.BLAST_RADIUS, Reason.OSCILLATION})
+"""Those of them that a set as a whole is let go by when its guard allows more."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSet:

@@ -5,6 +5,7 @@ Every setting says itself what it means, in which unit, and what values it takes
 of the configuration file are made from that.  An override is partial: the keys that it has not are the default's.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -276,6 +277,23 @@ class ServiceGuard(Caps):
 
 
 Guarded = TypeVar("Guarded", bound=Caps)
+
+MORE: Final = frozenset({"max_rows", "max_percent", "percent_floor", "oscillation_count"})
+"""Settings of which a larger value, or null, holds less."""
+LESS: Final = frozenset({"window", "oscillation_window", "cool_down"})
+"""Settings of which a smaller value holds less."""
+
+
+def loosened(before: Caps, after: Caps) -> frozenset[str]:
+    """The settings, of those that hold anything by itself, that hold less than before."""
+
+    def limit(guard: Caps, name: str) -> float:
+        value: float | None = getattr(guard, name)
+        return math.inf if value is None else value
+
+    common = {one.name for one in fields(after)}
+    more = {name for name in MORE & common if limit(after, name) > limit(before, name)}
+    return frozenset(more | {name for name in LESS & common if limit(after, name) < limit(before, name)})
 
 
 def settings_of(kind: type[Caps]) -> dict[str, Setting]:
