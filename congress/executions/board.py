@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ledger as tables on the bus, and as numbers."""
 
-from collections import Counter, OrderedDict
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from congress.datalog.schema import Column, TableSchema
 from congress.datalog.values import Row
 from congress.executions.breaker import Breaker
 from congress.executions.model import Execution
+from congress.executions.rows import settled_at
 from congress.executions.states import State
 
 EXECUTIONS: Final = TableSchema(
@@ -25,7 +27,7 @@ EXECUTIONS: Final = TableSchema(
         Column("created_at", "float", False, "when it was asked for, in seconds since 1970"),
         Column("finished_at", "float", True, "when it was over, in seconds since 1970"),
     ),
-    "Executions that are not over, and the latest ones that are.",
+    "Executions that are not over, those whose row is still true, and the latest thousand of the others.",
 )
 HOLDS: Final = TableSchema(
     (
@@ -50,8 +52,12 @@ BREAKERS: Final = TableSchema(
 )
 TABLES: Final[Mapping[str, TableSchema]] = {"executions": EXECUTIONS, "holds": HOLDS, "breakers": BREAKERS}
 
+LOADED: Final = "loaded"
+"""A table of one row, which comes with all that was known when the ledger had read its database: before that the other
+tables say nothing."""
+
 SHOWN: Final = 1000
-"""How many executions that are over stay in the table."""
+"""How many executions stay in the table that are over, and whose rows as well."""
 BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 600.0)
 """Upper bounds of the measured times, in seconds."""
 
@@ -64,7 +70,8 @@ class Board(TablePublisher):
         self._rows: dict[str, Row] = {}
         self._holds: dict[str, Row] = {}
         self._breakers: dict[str, Row] = {}
-        self._over: OrderedDict[str, None] = OrderedDict()
+        self._over: list[tuple[float, str]] = []  # those that nothing can come of any more, the oldest first
+        self._settled: dict[str, float] = {}  # since when, by execution
         self._finished: Counter[tuple[str, str]] = Counter()
         self._seconds: dict[str, list[float]] = {}
 
@@ -79,13 +86,36 @@ class Board(TablePublisher):
         for execution in executions:
             rows.put(execution.id, _row(execution))
             holds.put(execution.id, _hold(execution))
-            if execution.state.terminal:
-                self._over[execution.id] = None
-                while len(self._over) > SHOWN:
-                    rows.put(self._over.popitem(last=False)[0], None)
-            else:
-                self._over.pop(execution.id, None)
+            self._sort(execution)
+        self._drop_oldest(rows, len(self._over) - SHOWN)
         self.publish({"executions": rows.made(), "holds": holds.made()})
+
+    def expire(self, before: float) -> None:
+        """Executions of which nothing could come any more before the moment are forgotten."""
+        rows = _Change(self._rows)
+        self._drop_oldest(rows, bisect_left(self._over, (before, "")))
+        self.publish({"executions": rows.made()})
+
+    def show_loaded(self) -> None:
+        """Publish that the tables say all from now on."""
+        self.publish({LOADED: ({(1,)}, ())})
+
+    def _sort(self, execution: Execution) -> None:
+        """Keep the order in which executions leave the table; the database gives the same one after a start."""
+        before = self._settled.pop(execution.id, None)
+        if before is not None:
+            del self._over[bisect_left(self._over, (before, execution.id))]
+        settled = settled_at(execution)
+        if settled is not None:
+            self._settled[execution.id] = settled
+            insort(self._over, (settled, execution.id))
+
+    def _drop_oldest(self, rows: "_Change", count: int) -> None:
+        """Take the oldest of those that are over out of the table."""
+        for _, execution_id in self._over[: max(0, count)]:
+            rows.put(execution_id, None)
+            del self._settled[execution_id]
+        del self._over[: max(0, count)]
 
     def count(self, executions: Iterable[Execution]) -> None:
         """Take note of executions that have just ended."""

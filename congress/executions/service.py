@@ -21,7 +21,7 @@ from congress.db.errors import Conflict, OutcomeUnknown, Stale, Unavailable
 from congress.executions.admission import Admission
 from congress.executions.answers import Answer
 from congress.executions.backlog import Backlog, InDoubt, NotYet
-from congress.executions.board import Board
+from congress.executions.board import SHOWN, Board
 from congress.executions.desk import BY_MODE, Desk
 from congress.executions.dispatcher import Dispatcher
 from congress.executions.guard import Guard
@@ -120,8 +120,10 @@ class ExecutionService(Desk, Board, Subscriber):
             self.override(kind, name, settings)
         self._kept = self.guards.breakers()
         self.guard.load(self.ledger.store.since(now - self.guard.settings.horizon), self._kept, now)
-        self.show(self.ledger.all_open())
+        self.show([*self.ledger.store.latest(SHOWN), *self.ledger.places(), *self.ledger.all_open()])
         self._do(self.dispatcher.recover)
+        self.show_breakers(self.guard.breakers, now)
+        self.show_loaded()
         self.state = "running"
         LOG.info("executions.loaded open=%d", len(list(self.ledger.all_open())))
         self._durably(lambda: self.review(BY_MODE))
@@ -307,7 +309,11 @@ class ExecutionService(Desk, Board, Subscriber):
         now = self._now()
         if now >= self._pruned + _PRUNE_EVERY:
             self._pruned = now
-            self._durably(lambda: self.ledger.store.prune(now - self._retention))
+            self._durably(lambda: self._prune(now - self._retention))
+
+    def _prune(self, before: float) -> None:
+        self.ledger.store.prune(before)
+        self.expire(before)
 
     # What is stale, and what is in doubt
 

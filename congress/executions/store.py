@@ -164,6 +164,14 @@ class ExecutionStore:
         """Those that were approved at the moment or later, oldest first."""
         return self._select(table.c.approved_at >= moment)
 
+    def latest(self, limit: int) -> list[Execution]:
+        """Those that are over and whose rows are gone, or never were: the latest ones, oldest first."""
+        query = sa.select(table).where(table.c.settled_at.is_not(None))
+        query = query.order_by(table.c.settled_at.desc(), table.c.id.desc()).limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [from_row(row, self._cipher) for row in reversed(rows)]
+
     def get(self, execution_id: str) -> Execution:
         """
         :raises RecordNotFound: no execution has that id.

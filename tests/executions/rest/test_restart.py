@@ -57,3 +57,23 @@ def test_it_goes_on_where_it_was(tmp_path: Path, city: City, how: int) -> None:
         world.dark("a", "d", "e", "g")
         world.the_set(1)
         assert world.act(doubt["id"], "settle", outcome="succeeded")[0] == 200
+
+
+def test_what_rules_read_of_the_ledger_is_there_after_a_start(tmp_path: Path, city: City) -> None:
+    """Rules on what was done, and on an open breaker, find after a start what they found before it."""
+    with serving(tmp_path) as server:
+        world = World(server, city, "memory")
+        world.build(
+            'done(x) :- congress:executions(service="memory_lamps", policy=x, action="on", state="succeeded")',
+            'execute[lamps:on("once")] :- not done("memory")',
+            'execute[lamps:off("broken")] :- congress:breakers(service="memory_eyes", state="open")',
+            policy={"cool_down": 0, "oscillation_count": 1000},
+        )
+        world.ok("POST", "/v1/breakers/memory_eyes?action=open", {"detail": "work"})
+        wait(lambda: len(world.asked()) == 2)
+        world.server.until("/v1/policies/memory/tables/done/rows", [["memory"]])
+    for _ in range(2):
+        with serving(tmp_path) as server:
+            world.server = server
+            world.server.until("/v1/policies/memory/tables/done/rows", [["memory"]])
+            remains(world.asked, ["off/broken", "on/once"], 2.0)
