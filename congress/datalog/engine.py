@@ -11,7 +11,7 @@ tables too (:class:`~congress.datalog.definitions.ActionTable` tells whose).  Ro
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -208,7 +208,10 @@ class Engine:
         """Change rows and rules as one transaction: all of it, or nothing.
 
         :param rows: per table of a service, rows to insert and rows to retract.  A row that is there already, or
-            that is not there to be retracted, is no change; one that is in both stays.
+            that is not there to be retracted, is no change; one that is in both stays.  In tuples of nothing but
+            texts, integers, booleans of the language and None the values are not looked at again: whoever lets them
+            in from outside sees to it that integers are in range (:func:`~congress.datalog.values.encode_rows`) and
+            that texts have no halves of surrogate pairs.
         :param add: rules to add, after ``remove``.
         :param remove: ids of rules to remove.
         :raises PolicyError: with every finding in the new rules.
@@ -245,7 +248,7 @@ class Engine:
 
     def advance(self, now: float) -> Delta:
         """Let the time pass: rules over the time come true or cease to.  Going back in time is no change."""
-        if not math.isfinite(now):
+        if not _is_finite(now):
             raise EngineError("the time must be a finite number")
         if now <= self._now:
             return {}
@@ -531,6 +534,13 @@ class Dump:
     __hash__ = None  # type: ignore[assignment]  # compared, never looked up
 
 
+def _is_finite(now: object) -> bool:
+    try:
+        return math.isfinite(now)  # type: ignore[arg-type]  # that is what is found out
+    except (TypeError, OverflowError):
+        return False
+
+
 def _values(key: str, arity: int, rows: Iterable[Row]) -> list[Row]:
     """Rows of the right length holding nothing but values; lists of such tuples pass as they are."""
     kept = rows if type(rows) is list else list(rows)
@@ -553,6 +563,8 @@ def _values(key: str, arity: int, rows: Iterable[Row]) -> list[Row]:
     made: list[Row] = []
     for row in kept:
         try:
+            if isinstance(row, str | bytes | Mapping | Set):
+                raise NotAValue(f"a {type(row).__name__} is no row: {row!r:.80}")
             made.append(encode_row(row))
         except (NotAValue, TypeError) as error:
             raise EngineError(f"a row of {key} does not fit: {error}") from error

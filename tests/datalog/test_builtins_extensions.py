@@ -3,6 +3,7 @@
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -33,6 +34,7 @@ ONE = declared(lambda a: a, name="one")
 SEVERAL = (declared(lambda a: a, name="two"), declared(lambda a: a, name="three"))
 NOT_BUILTINS = ["lower"]
 NO_LIST = 5
+EXITING = map(sys.exit, [1])
 TAKEN = [declared(lambda a: a, name="lower"), declared(lambda a: True, 0, name="lower")]  # lower/2 and lower/1
 BAD_NAME = [declared(lambda a: a, name="no name")]
 
@@ -55,6 +57,7 @@ def test_one_or_several_are_loaded() -> None:
         (point("NOT_BUILTINS"), "no Builtin"),
         (point("NO_LIST"), "neither a Builtin nor several"),
         (point("BAD_NAME"), "cannot be the name"),
+        (point("EXITING"), "SystemExit"),
     ],
     ids=lambda x: x.name if isinstance(x, EntryPoint) else "",
 )
@@ -139,11 +142,21 @@ def endless() -> Iterator[int]:
         (lambda a: endless(), 1, True),
         (lambda a: 5, 1, True),
         (lambda a, b: a, 1, False),
+        (sys.exit, 1, False),
+        (lambda a: map(sys.exit, [a]), 1, True),
     ],
 )
 def test_faults_make_it_undefined(function: Callable[..., Any], outputs: int, many: bool) -> None:
     with pytest.raises(BuiltinError):
         guard(declared(function, outputs, many=many)).function(1)
+
+
+def test_a_user_may_interrupt_it() -> None:
+    def interrupted(a: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        guard(declared(interrupted)).function(1)
 
 
 def test_its_own_message_is_kept() -> None:

@@ -11,7 +11,7 @@ from congress.datalog.engine import Engine, EngineError, Limits, NewRule, TableD
 from congress.datalog.parser import parse_rule
 from congress.datalog.schema import Column, TableSchema, schemas
 from congress.datalog.unbound import is_stand_in
-from congress.datalog.values import FALSE, TRUE, encode
+from congress.datalog.values import FALSE, TRUE, Row, encode
 
 DAY = 86400.0
 
@@ -476,6 +476,23 @@ def test_numbers_beyond_64_bits_are_no_values() -> None:
     assert "beyond 64 bits" in engine.status("r1").errors[0].message
     with pytest.raises(TypeError):
         encode(2**64)
+
+
+@pytest.mark.parametrize("row", ["ab", b"ab", {"x": 1, "y": 2}, {1, 2}])
+@pytest.mark.parametrize("more", [[], [(1, 2)]])
+def test_what_only_looks_like_a_row_is_none(row: object, more: list[Row]) -> None:
+    engine = make(a=["x", "y"])
+    with pytest.raises(EngineError, match="is no row"):
+        engine.apply({"s:a": ([row, *more], [])})  # type: ignore[list-item]  # that is the test
+    with pytest.raises(EngineError, match="is no row"):
+        engine.load("s:a", [row, *more])  # type: ignore[list-item]  # that is the test
+    assert not engine.rows("s:a")
+
+
+@pytest.mark.parametrize("now", ["x", None, 10**400, math.nan, math.inf])
+def test_what_is_no_time_is_refused(now: float) -> None:
+    with pytest.raises(EngineError, match="finite number"):
+        make().advance(now)
 
 
 def test_an_undefined_comparison_says_so_in_the_terms_of_the_language() -> None:

@@ -40,7 +40,9 @@ def load(taken: Registry, points: Iterable[EntryPoint] | None = None) -> Extensi
     for point in sorted(entry_points(group=GROUP) if points is None else points, key=lambda one: one.name):
         try:
             offered = _offered(point.load())
-        except Exception as error:  # noqa: BLE001 - the code of others may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the code of others may raise anything, SystemExit included
             faults.append(_fault(point, f"{type(error).__name__}: {error}"))
             continue
         for builtin in offered:
@@ -86,9 +88,9 @@ def guard(builtin: Builtin) -> Builtin:
             if many:
                 return _rows(answer, outputs)
             return bool(answer) if outputs == 0 else _answer(answer, outputs)
-        except BuiltinError:
+        except (BuiltinError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # SystemExit, too, is no way for it to end the process
             raise BuiltinError(f"{builtin.name}: {type(error).__name__}: {error}") from error
 
     function: Callable[..., Any] = guarded
