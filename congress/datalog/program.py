@@ -8,7 +8,7 @@ import difflib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count, groupby
 from typing import Any
 
@@ -60,6 +60,7 @@ class Written:
     state: str = "active"  # or "waiting" or "off"
     limited: bool = False  # off because it went over a limit: nothing but a new rule changes that
     listed: bool = False  # among the users of the tables it reads
+    checked: tuple[Diagnostic, ...] = ()  # warnings that hold whatever the schemas are
     diagnostics: tuple[Diagnostic, ...] = ()
     resolution: Resolution = field(default_factory=Resolution)
     node: RuleNode | None = None
@@ -175,7 +176,7 @@ class Program:
             errors.append(_finding(TOO_LONG, f"the body has more than {MAX_LITERALS} literals", rule, "split the rule"))
         if errors:
             return errors
-        written.diagnostics = tuple(found)
+        written.checked = written.diagnostics = tuple(found)
         shape = written.shape
         if shape in self._shapes:
             return [_finding(DUPLICATE, f"policy {new.policy} has this rule already", rule, severity="error")]
@@ -267,6 +268,8 @@ class Program:
             self.withdraw(tx, written)
             self._set_resolution(tx, written, after)
             self._install_again(tx, written)
+        else:
+            self._warn(tx, written, after)
         return []
 
     def _switch_off(self, tx: Transaction, written: Written, resolution: Resolution) -> None:
@@ -336,21 +339,19 @@ class Program:
         """Let a resolved rule take effect, or let it wait."""
         resolution = written.resolution
         rule_id = written.new.id
-        kept = tuple(d for d in written.diagnostics if d.code.startswith("W"))
         if written.fact is not None:
             node = self._node(tx, written.table, len(written.fact), Mode.COUNTED)
             tx.give(node, written.fact, 1)
             return
         self._list(tx, written)
         if resolution.waits:
-            self._set_state(tx, written, "waiting", (*kept, *resolution.waits))
+            self._set_state(tx, written, "waiting", (*written.checked, *resolution.waits))
             return
         if rule_id in self.barred:
-            self._limit(tx, written, (*kept, self.barred[rule_id]))
+            self._limit(tx, written, (*written.checked, self.barred[rule_id]))
             return
         assert resolution.resolved is not None
-        warnings = [d for d in resolution.warnings if d not in kept]
-        self._set_state(tx, written, "active", (*kept, *warnings))
+        self._set_state(tx, written, "active", _warnings(written))
         try:
             self._connect_by_clock(tx, written)
         except Cycle as cycle:
@@ -361,8 +362,7 @@ class Program:
         try:
             self._install(tx, written)
         except PolicyError as error:
-            kept = (d for d in written.diagnostics if d.code.startswith("W"))
-            self._set_state(tx, written, "off", (*kept, *error.diagnostics))
+            self._set_state(tx, written, "off", (*_warnings(written), *error.diagnostics))
 
     def _connect_by_clock(self, tx: Transaction, written: Written) -> None:
         """Connect a rule; those whose guards over the time are in a circle then read the clock instead.
@@ -681,6 +681,14 @@ class Program:
             self.withdraw(tx, written)
             self._set_resolution(tx, written, after)
             self._install_again(tx, written)
+        else:
+            self._warn(tx, written, after)
+
+    def _warn(self, tx: Transaction, written: Written, resolution: Resolution) -> None:
+        """A rule in force means what it did, but there may be something else to say of it."""
+        if resolution.warnings != written.resolution.warnings:
+            self._set_resolution(tx, written, replace(written.resolution, warnings=resolution.warnings))
+            self._set_state(tx, written, "active", _warnings(written))
 
     def switch_off(self, tx: Transaction, rule_id: str) -> None:
         """A rule went over a limit: it stays in its policy but derives nothing until it is removed and added again."""
@@ -772,6 +780,10 @@ class Program:
 
 def _sources_first(batch: list[Written]) -> list[Written]:
     return sources_first(batch, lambda written: written.table, lambda written: written.resolution.uses)
+
+
+def _warnings(written: Written) -> tuple[Diagnostic, ...]:
+    return *written.checked, *(d for d in written.resolution.warnings if d not in written.checked)
 
 
 def _drop(result: object) -> None:

@@ -291,6 +291,28 @@ def test_old_texts_for_booleans_and_null_mean_the_typed_values() -> None:
     assert [d.code for d in engine.status(never).diagnostics] == ["W102"]
 
 
+def test_warnings_follow_the_schema() -> None:
+    engine = Engine()
+    engine.create_policy("p")
+    engine.add_rules(
+        "p", 'q(x) :- svc:t(x, "True")\nr(x) :- svc:t(x, "web")\nreads(x) :- svc:t(x, y), z = y + 1, nothing(z)'
+    )
+
+    def codes(column: Column) -> list[list[str]]:
+        engine.set_schema("svc", {"t": TableSchema((Column("x"), column))})
+        return [[d.code for d in engine.status(rule.id).diagnostics] for rule in engine.rules()]
+
+    assert codes(Column("y", "boolean")) == [["W101"], ["W102"], ["W103"]]
+    assert codes(Column("y", "string")) == [[], [], ["W103"]]
+    assert codes(Column("y", "integer")) == [["W102"], ["W102"], ["W103"]]
+    with engine.hypothetical():
+        assert codes(Column("y", "boolean"))[0] == ["W101"]
+    assert [d.code for d in engine.status("r1").diagnostics] == ["W102"]
+    assert codes(Column("z", "string")) == [[], [], ["W103"]]
+    engine.apply({"svc:t": ([("a", "True"), ("b", "web")], [])})
+    assert (rows(engine, "p:q"), rows(engine, "p:r")) == ({("a",)}, {("b",)})
+
+
 def test_columns_of_derived_tables_follow_their_heads() -> None:
     engine = make("q(x, y) :- s:a(x, y)\nr(x) :- q(x=x)", a=["m", "n"])
     assert engine.table("p:q").columns == ("x", "y")  # type: ignore[union-attr]
