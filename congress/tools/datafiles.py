@@ -9,6 +9,7 @@ column names; numbers, ``true`` and ``false`` are read as such, and an empty fie
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,6 +176,9 @@ def _read_csv(path: Path) -> tuple[list[str], list[object]]:
         header = next(reader, None)
         if not header:
             raise ToolError(f"{path} is empty; its first line has the column names")
+        twice = next((name for name, number in Counter(header).items() if number > 1), None)
+        if twice is not None:
+            raise ToolError(f"{path}: the column {twice!r} is there twice")
         return header, [[_guess(text) for text in line] for line in reader if line]
     except csv.Error as error:
         raise ToolError(f"{path}: line {reader.line_num}: {error}") from error
@@ -188,5 +192,5 @@ def _guess(text: str) -> Any:
         return text
     try:
         return encode(float(text) if found[2] or found[3] else int(text))
-    except ValueError:
+    except (ValueError, NotAValue):
         return text  # more digits than any number of a cloud has

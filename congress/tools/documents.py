@@ -2,11 +2,12 @@
 """YAML and JSON files with nothing in them but what JSON has.
 
 YAML 1.1 takes ``no`` for a boolean, ``12:30`` for a number and ``2026-01-01`` for a date; here they are texts, as in
-YAML 1.2.
+YAML 1.2.  A key that an object has twice is refused: readers of JSON and YAML differ in which of the two counts.
 """
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,58 @@ def load_document(path: Path, text: str | None = None) -> object:
     """
     text = text if text is not None else read_text(path)
     try:
-        if path.suffix == ".json":
-            return json.loads(text)
-        return yaml.load(text, _LOADER)  # noqa: S506 - it makes nothing but JSON's types
+        return json.loads(text, object_pairs_hook=_object) if path.suffix == ".json" else _load_yaml(text)
+    except _Twice as error:
+        raise ToolError(f"{path}: {error}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ToolError(f"{path} is neither YAML nor JSON: {error}") from error
+
+
+class _Twice(Exception):
+    def __init__(self, key: str, place: str = "") -> None:
+        super().__init__(f"the key {key!r} is there twice{place}")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise _Twice(next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1))
+    return made
+
+
+def _load_yaml(text: str) -> object:
+    loader = _LOADER(text)  # it makes nothing but JSON's types
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_twins(node)
+        content: object = loader.construct_document(node)
+        return content
+    finally:
+        loader.dispose()
+
+
+def _refuse_twins(root: yaml.Node) -> None:
+    """Look for twins as they are written: merged in (``<<``), a key may be written over."""
+    left, seen = [root], {id(root)}
+    while left:
+        node = left.pop()
+        inner: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            _refuse_twin_keys([key for key, _ in node.value if isinstance(key, yaml.ScalarNode)])
+            inner = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            inner = node.value
+        left += [part for part in inner if id(part) not in seen]
+        seen.update(map(id, inner))
+
+
+def _refuse_twin_keys(keys: list[yaml.ScalarNode]) -> None:
+    found = {(key.tag, key.value) for key in keys}
+    if len(found) == len(keys):
+        return
+    for key in keys:
+        if (key.tag, key.value) not in found:
+            raise _Twice(key.value, f": line {key.start_mark.line + 1}, column {key.start_mark.column + 1}")
+        found.remove((key.tag, key.value))

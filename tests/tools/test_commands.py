@@ -233,6 +233,18 @@ def test_csv_values_are_read_by_their_looks(tmp_path: Path) -> None:
     assert list(map(repr, data.rows["nova:servers"])) == ["('s1', true, -1.5, '007')", "(None, false, 3, 'x')"]
 
 
+def test_csv_numbers_that_no_value_holds_are_texts(tmp_path: Path) -> None:
+    numbers = ["99999999999999999999", "-99999999999999999999", "1e999", "18446744073709551615", "9" * 5000]
+    (tmp_path / "s.t.csv").write_text("id,n\n" + "".join(f"a,{number}\n" for number in numbers))
+    rows = read_data([tmp_path / "s.t.csv"], {}).rows["s:t"]
+    assert [row[1] for row in rows] == [*numbers[:3], 18446744073709551615, numbers[4]]
+
+
+def test_merged_keys_of_yaml_may_be_written_over(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("s:\n  t:\n  - &one {id: 1, up: true}\n  - {<<: *one, id: 2}\n")
+    assert repr(read_data([tmp_path / "a.yaml"], {}).rows["s:t"]) == "[(1, true), (2, true)]"
+
+
 def test_yaml_holds_what_json_does(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         "s:\n  t:\n    - [no, on, 2026-01-01, 12:30:45, 0017, ~, 1e3, 1_000, .5, 0x1F, True, -3, -2.50]\n"
@@ -258,6 +270,16 @@ def test_yaml_holds_what_json_does(tmp_path: Path) -> None:
         ("s.t.csv", "a,b\n1,x\0y\n", r"row 0 of s:t: U\+0000 is a character that no text may hold"),
         ("a.json", '{"s:t": [["fine"], ["\\u0000"]]}', r"row 1 of s:t: U\+0000 is a character that no text may hold"),
         ("a.json", '{"s:t": [{"a": "\\ud800"}]}', r"row 0 of s:t: U\+D800 is a character that no text may hold"),
+        ("a.json", '{"s:t": [{"id": 1, "id": 3}]}', "the key 'id' is there twice"),
+        ("a.json", '{"s:t": [[1]], "s:t": [[2]]}', "the key 's:t' is there twice"),
+        ("a.yaml", "s:t:\n- {id: 1, id: 3}\n", r"the key 'id' is there twice: line 2, column 11"),
+        ("a.yaml", "{s: {t: [[1]], t: [[2]]}}", "the key 't' is there twice"),
+        ("a.yaml", "{s: {t: [[a], [1e999]]}}", "row 1 of s:t: inf is not a number"),
+        ("a.json", '{"s:t": [[1], [99999999999999999999]]}', "row 1 of s:t: an integer of more than 64 bits"),
+        ("a.json", '{"s:t": [[NaN]]}', "row 0 of s:t: nan is not a number"),
+        ("a.yaml", "{s: {t: [[1]], ? [1] : [2]}}", "neither YAML nor JSON"),
+        ("s.t.csv", 'a,b\n1,"x\n', "s.t.csv: line"),
+        ("s.t.csv", "a,a\n1,2\n", "column 'a' is there twice"),
         ("a.yaml", 's: {t: [["\\0"]]}', r"row 0 of s:t: U\+0000 is a character that no text may hold"),
     ],
 )
