@@ -106,7 +106,7 @@ def test_colours_are_for_terminals_only(server: Server, cloud: Connection) -> No
 
 
 def test_watching_shows_it_again_until_ctrl_c(server: Server) -> None:
-    words = ("--endpoint", server.url, "policy", "list", "--watch", "--interval", "0.05")
+    words = ("--endpoint", server.url, "policy", "list", "--watch", "--interval", "0.1")
     text, code = on_a_terminal(*words, until="\x1b[H\x1b[2J", signal_at="classification")
     assert code == 0
     assert "Traceback" not in text

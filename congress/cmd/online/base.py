@@ -15,6 +15,7 @@ from cliff.lister import Lister
 from cliff.show import ShowOne
 
 from congress.client.errors import ClientError
+from congress.cmd.online.numbers import pause
 from congress.cmd.online.screen import cell, coloured, error_text, paint_state
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ class Online:
         if self.repeats:
             parser.add_argument("--watch", action="store_true", help="show it again and again, until Ctrl-C")
             parser.add_argument(
-                "--interval", metavar="SECONDS", type=float, default=2.0, help="how often --watch shows it (2)"
+                "--interval",
+                metavar="SECONDS",
+                type=pause,
+                default=2.0,
+                help="how often --watch shows it, at least 0.1 (2)",
             )
         # On a terminal a table is as wide as that, elsewhere as it needs to be.
         parser.set_defaults(fit_width=self.app.stdout.isatty())

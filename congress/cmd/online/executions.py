@@ -12,6 +12,7 @@ from congress.client.executions import Execution
 from congress.client.values import show, value_of
 from congress.cmd.online.base import EXITS, OnlineCommand, OnlineLister, OnlineShow
 from congress.cmd.online.inputs import assignment
+from congress.cmd.online.numbers import count, seconds
 
 _EXECUTION = "the execution's id"
 _SET = "the set's id"
@@ -48,7 +49,7 @@ class Execute(OnlineCommand):
             "--named", metavar="NAME=VALUE", type=assignment, action="append", default=[], help="a named argument"
         )
         parser.add_argument("--policy", metavar="POLICY", default="", help="as if this policy said so, under its guard")
-        parser.add_argument("--wait", metavar="SECONDS", type=float, help="wait until it is over, at most so long")
+        parser.add_argument("--wait", metavar="SECONDS", type=seconds, help="wait until it is over, at most so long")
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         given = parsed_args
@@ -57,9 +58,9 @@ class Execute(OnlineCommand):
         self.say(execution)
         return 0 if given.wait is None else self.outcome(execution, given.wait)
 
-    def outcome(self, execution: str, seconds: float) -> int:
+    def outcome(self, execution: str, timeout: float) -> int:
         """Wait for the end of an execution and say what it was; 0 when it succeeded."""
-        found = self.cloud.executions.wait(execution, seconds)
+        found = self.cloud.executions.wait(execution, timeout)
         why = found.error or found.detail
         self.app.stderr.write(f"{found.state}{f': {why}' if why else ''}\n")
         if found.state in ("proposed", "held") and found.set:
@@ -74,7 +75,7 @@ class WaitExecution(Execute):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("execution", metavar="EXECUTION", help=_EXECUTION)
-        parser.add_argument("--seconds", metavar="NUMBER", type=float, default=60.0, help="at most so long (60)")
+        parser.add_argument("--seconds", metavar="NUMBER", type=seconds, default=60.0, help="at most so long (60)")
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         return self.outcome(parsed_args.execution, parsed_args.seconds)
@@ -90,7 +91,7 @@ class ListExecutions(OnlineLister):
         parser.add_argument("--service", metavar="SERVICE", help="only those at this service, by its name")
         parser.add_argument("--action", metavar="ACTION", help="only those of this action, without its service")
         parser.add_argument("--set", metavar="SET", help="only those of this set")
-        parser.add_argument("--limit", metavar="NUMBER", type=int, default=100, help="at most so many (100)")
+        parser.add_argument("--limit", metavar="NUMBER", type=count, default=100, help="at most so many (100)")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         filters = {

@@ -5,6 +5,8 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from congress.cmd.online.numbers import pause
+
 if TYPE_CHECKING:
     from congress.client import Connection
 
@@ -52,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the user's password; by default CONGRESS_PASSWORD, which other users of the machine cannot see",
     )
     server.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=60.0, help="how long to wait for an answer (60)"
+        "--timeout", metavar="SECONDS", type=pause, default=60.0, help="how long to wait for an answer (60)"
     )
     server.add_argument("--insecure", action="store_true", help="believe any certificate")
     server.add_argument("--os-cacert", metavar="FILE", default="", help="authorities to believe; OS_CACERT")

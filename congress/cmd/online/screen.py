@@ -45,7 +45,12 @@ def cell(value: Any, formatter: str) -> Any:
 
 
 def row_cell(value: Any, formatter: str) -> Any:
-    """A value of a row for a formatter: as the policy language writes it, but texts without quotes."""
+    """A value of a row for a formatter: as the policy language writes it, but texts without quotes.
+
+    In CSV an empty field is null: so files of rows are read too.
+    """
+    if value is None and formatter == "csv":
+        return ""
     if formatter not in PLAIN or (isinstance(value, str | int | float) and not isinstance(value, bool)):
         return value
     return json.dumps(value)

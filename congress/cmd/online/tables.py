@@ -5,8 +5,10 @@ import argparse
 from itertools import islice
 from typing import Any
 
+from congress.client.tables import PAGE_ROWS
 from congress.cmd.online.base import OnlineCommand, OnlineLister
 from congress.cmd.online.inputs import assignment, json_row, rows_of
+from congress.cmd.online.numbers import count
 from congress.cmd.online.screen import row_cell
 from congress.tools.errors import ToolError
 
@@ -49,7 +51,7 @@ class ListRows(OnlineLister):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("table", metavar="OWNER:TABLE", help=_TABLE)
-        parser.add_argument("--limit", metavar="NUMBER", type=int, help="at most so many rows")
+        parser.add_argument("--limit", metavar="NUMBER", type=count, help="at most so many rows")
         parser.add_argument(
             "--where",
             metavar="COLUMN=VALUE",
@@ -65,7 +67,7 @@ class ListRows(OnlineLister):
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
         columns = self.cloud.tables.columns(parsed_args.table)
         given = parsed_args
-        more = {"page": given.limit} if given.limit else {}
+        more = {"page": min(given.limit, PAGE_ROWS)} if given.limit else {}
         rows = self.cloud.rows.list(given.table, where=dict(given.where), sort=given.sort, **more)
         shown = [[row_cell(value, parsed_args.formatter) for value in row] for row in islice(rows, parsed_args.limit)]
         width = len(shown[0]) if shown else len(columns)

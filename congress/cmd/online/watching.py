@@ -8,6 +8,7 @@ from typing import Any
 from congress.client.following import Back, Copies, Event, Gone, Snapshot
 from congress.client.values import show_row
 from congress.cmd.online.base import EXITS, OnlineCommand
+from congress.cmd.online.numbers import count
 from congress.cmd.online.screen import paint
 from congress.tools.errors import ToolError
 
@@ -28,7 +29,7 @@ class Watch(OnlineCommand):
         parser.add_argument("--policy", metavar="POLICY", action="append", default=[], help="all tables of a policy")
         parser.add_argument("--service", metavar="SERVICE", action="append", default=[], help="all tables of a service")
         parser.add_argument("--changes-only", action="store_true", help="leave out what is there at the beginning")
-        parser.add_argument("--count", metavar="NUMBER", type=int, help="end after so many lines")
+        parser.add_argument("--count", metavar="NUMBER", type=count, help="end after so many lines")
         parser.add_argument(
             "-f", "--format", choices=["text", "json"], default="text", help="json prints an object a line"
         )
