@@ -82,7 +82,9 @@ class HttpJsonDriver(ExecutionDriver, PollingDriver):
         Option("ca_file", "path", description="File of CA certificates to check it by."),
         Option("cert_file", "path", description="Client certificate; with its key, or with `key_file`."),
         Option("key_file", "path", description="Key of the client certificate."),
-        Option("proxy", secret=True, description="URL of a proxy; proxies of the environment are not used."),
+        Option(
+            "proxy", secret=True, target=True, description="URL of a proxy; proxies of the environment are not used."
+        ),
         Option(
             "allowed_hosts",
             "list",

@@ -37,6 +37,7 @@ from congress.cloudservices.running import RunningServices
 from congress.cloudservices.service_tables import CongressService
 from congress.cloudservices.store import ServiceDefinition, ServiceStore, StoredService
 from congress.cloudservices.tabular import NAME
+from congress.cloudservices.targets import check_moved
 
 LOG = logging.getLogger(__name__)
 
@@ -163,8 +164,8 @@ class DriverManager(Service):
     def update_service(self, service: str, changes: Mapping[str, Any]) -> dict[str, object]:
         """Change ``description``, ``enabled`` or ``config``.
 
-        The configuration is given whole; a secret in it that is given as ``<hidden>`` stays as it is.  The
-        service is started anew where its configuration changed.
+        The configuration is given whole; a secret in it that is given as ``<hidden>`` stays as it is,
+        unless the service is to be at another address.  The service is started anew where its configuration changed.
         :raises ServiceNotFound: there is none.
         :raises ConfigError: as :meth:`create_service`; nothing is changed then.
         """
@@ -287,7 +288,9 @@ class DriverManager(Service):
     def _with_old_secrets(self, record: StoredService, config: Mapping[str, Any]) -> dict[str, Any]:
         """The new configuration with the old values of the secrets that are given as hidden."""
         options = self.catalog.load(record.driver).options()
-        return with_old_secrets(options, config, record.config, record.unreadable)
+        restored = with_old_secrets(options, config, record.config, record.unreadable)
+        check_moved(options, config, record.config, restored)
+        return restored
 
     def _describe(self, record: StoredService) -> dict[str, object]:
         """A definition and how it fares; nothing secret is shown, also where the driver is gone."""

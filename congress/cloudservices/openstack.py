@@ -25,6 +25,7 @@ _VERSIONS: Final = {"compute": "2.1", "identity": "3", "image": "2", "network": 
 OPTIONS: Final[tuple[Option, ...]] = (
     Option(
         "cloud",
+        target=True,
         description="Name of a cloud in clouds.yaml on the server's machine; then the other options of the "
         "login are not needed, and region, interface and endpoint override what the file says.",
     ),

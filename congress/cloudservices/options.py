@@ -27,7 +27,8 @@ class Option:
     ``type`` is one of ``string``, ``integer``, ``number``, ``boolean``, ``list`` (of strings), ``object``,
     ``url`` (http or https), ``path`` and ``any``.  Values that command lines and old clients send as text
     are understood: ``"10"``, ``"true"``, ``"a,b"`` and JSON text.  ``synonyms`` are older names of the same
-    option.  ``check`` gets the typed value and returns what is wrong with it as a phrase (``"must not be
+    option.  A ``target`` says where the service is, as every ``url`` does: where it changes, secrets are to be given
+    again.  ``check`` gets the typed value and returns what is wrong with it as a phrase (``"must not be
     empty"``), or None.
     """
 
@@ -42,12 +43,18 @@ class Option:
     maximum: float | None = None
     synonyms: tuple[str, ...] = ()
     check: Callable[[Any], str | None] | None = None
+    target: bool = False
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
             raise ValueError(f"option {self.name!r} has type {self.type!r}; the types are {', '.join(TYPES)}")
         if self.required and self.default is not None:
             raise ValueError(f"option {self.name!r} is required and has a default")
+
+    @property
+    def is_target(self) -> bool:
+        """Whether its value says where the service is, and so who gets the service's secrets."""
+        return self.target or self.type == "url"
 
     def to_dict(self) -> dict[str, object]:
         """The option for machines: plain JSON types."""

@@ -36,6 +36,7 @@ class SqlDriver(PollingDriver):
             "url",
             required=True,
             secret=True,
+            target=True,
             description="SQLAlchemy's URL of the database, such as `postgresql+psycopg2://user:password@host/database`.",
         ),
         Option(

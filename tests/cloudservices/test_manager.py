@@ -61,6 +61,16 @@ class Stubborn(FakeDriver):
         raise OSError(f"refused: {self.config['password']}")
 
 
+class Distant(FakeDriver):
+    OPTIONS = (
+        Option("base_url", "url", synonyms=("url",)),
+        Option("host", default="localhost", target=True),
+        Option("proxy", secret=True, target=True),
+        Option("headers", "object"),
+        Option("places", "list"),
+    )
+
+
 class Asking(FakeDriver):
     OPTIONS = (Option("request", "object"),)
 
@@ -71,6 +81,7 @@ CLASSES: dict[str, type[DataSourceDriver]] = {
     "mortal": Mortal,
     "quitter": Quitter,
     "stubborn": Stubborn,
+    "distant": Distant,
     "fake": FakeDriver,
     "push": PushDriver,
 }
@@ -204,6 +215,51 @@ class TestDefinitions:
         world.create("lamps")
         with pytest.raises(ConfigError, match="value of option 'password' is not known any more; give it anew"):
             world.call("update_service", service="lamps", changes={"config": {"password": "<hidden>"}})
+
+    @pytest.mark.parametrize(
+        ("changed", "moved"),
+        [
+            ({"base_url": "http://other.example.org/api"}, "base_url"),
+            ({"base_url": "http://h.example.org:81/api?api_key=<hidden>"}, "base_url"),
+            ({"base_url": None}, "base_url"),
+            ({"base_url": None, "url": "http://other.example.org/api"}, "base_url"),
+            ({"host": "other"}, "host"),
+            ({"proxy": f"http://u:{SECRET}@other.example.org"}, "proxy"),
+            ({"places": ["http://other.example.org/"]}, "places"),
+        ],
+    )
+    def test_a_hidden_secret_stays_where_the_service_is(
+        self, world: World, changed: dict[str, Any], moved: str
+    ) -> None:
+        stored = {
+            "base_url": f"http://h.example.org/api?api_key={SECRET}",
+            "proxy": f"http://u:{SECRET}@proxy.example.org",
+            "places": ["http://one.example.org/a", "two"],
+            "password": SECRET,
+        }
+        shown = world.create("lamps", "distant", **stored)["config"]
+        config = {**shown, "base_url": stored["base_url"], **changed}
+        with pytest.raises(ConfigError, match=f"option '{moved}' says where .*secrets of option '.*' again") as refused:
+            world.call("update_service", service="lamps", changes={"config": config})
+        assert SECRET not in str(refused.value)
+        assert world.driver("lamps").config["base_url"] == stored["base_url"]
+
+    def test_a_hidden_secret_stays_when_other_things_change(self, world: World) -> None:
+        stored = {
+            "base_url": f"http://h.example.org/api?api_key={SECRET}",
+            "proxy": f"http://u:{SECRET}@proxy.example.org",
+            "places": ["http://one.example.org/a", "http://two.example.org"],
+            "password": SECRET,
+            "headers": {"X-Token": SECRET},
+        }
+        shown = world.create("lamps", "distant", **stored)["config"]
+        changed = {**shown, "host": "localhost", "places": ["http://one.example.org/b"], "username": "b"}
+        world.call("update_service", service="lamps", changes={"config": changed})
+        config = world.driver("lamps").config
+        assert {name: config[name] for name in stored} == {**stored, "places": ["http://one.example.org/b"]}
+        moved = {"base_url": "http://other.example.org", "proxy": "<hidden>", "password": "anew-4711"}
+        world.call("update_service", service="lamps", changes={"config": moved})
+        assert world.driver("lamps").config["proxy"] == stored["proxy"]
 
     def test_secrets_in_other_options(self, world: World) -> None:
         headers = {"X-Auth-Token": SECRET, "Accept": "text/plain"}
