@@ -15,7 +15,7 @@ from congress.client.models import Preview, Simulation
 from congress.client.policies import Policies, RuleLike, Rules
 from congress.client.services import CloudServices, Drivers
 from congress.client.settings import SERVICE_TYPE, Settings, adapter_for, root_of
-from congress.client.tables import Rows, Tables
+from congress.client.tables import Rows, Tables, split
 from congress.client.transport import Transport
 from congress.client.values import Value
 
@@ -184,7 +184,10 @@ class Connection:
         :param policies: all tables of these.
         :param services: all tables of these.
         :param reconnect: whether to go on when the connection breaks.
+        :raises SettingsError: a table is not named so.
         """
+        for table in tables:
+            split(table)
         query = {"table": list(tables), "policy": list(policies), "service": list(services)}
         given = {name: values for name, values in query.items() if values}
         return Stream(self._transport, "/v1/stream", given, reconnect=reconnect)

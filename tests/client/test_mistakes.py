@@ -4,6 +4,7 @@
 import pytest
 
 from congress.client import Connection
+from congress.client.errors import SettingsError
 from tests.client.test_commands import Run, run
 
 __all__ = ["run"]  # a fixture
@@ -36,3 +37,35 @@ def test_numbers_have_bounds(words: str, run: Run) -> None:
 def test_more_rows_may_be_asked_for_than_a_page_has(run: Run, cloud: Connection) -> None:
     cloud.policies.create("slips", rules=["t(1)", "t(2)"])
     assert run("row", "list", "slips:t", "--limit", "1000000", "-f", "value") == "1\n2\n"
+
+
+def test_what_is_no_table_is_no_fault_of_the_server(run: Run, cloud: Connection) -> None:
+    assert "next: A table is named OWNER:TABLE" in run("watch", "slips:t", "lab", code=2)
+    with pytest.raises(SettingsError, match="'lab' is no table"):
+        cloud.follow("lab")
+
+
+def test_a_question_that_cannot_be_asked_is_not_a_no(run: Run, cloud: Connection) -> None:
+    cloud.policies.create("pairs", rules=["q(1, 2)"])
+    assert "2 columns" in run("why", "pairs:q", "1", code=2)
+    assert "2 columns" in run("why-not", "pairs:q", "1", code=2)
+    run("why", "pairs:q", "1", "3", code=1)
+    run("why-not", "pairs:q", "1", "2", code=1)
+    run("why", "nobody:q", "1", code=5)
+
+
+@pytest.mark.parametrize("kind", ["policy", "service", "library", "rule"])
+def test_a_miss_does_not_stop_the_others_from_being_deleted(kind: str, run: Run, cloud: Connection) -> None:
+    cloud.policies.create("doomed", rules=["p(1)"])
+    cloud.cloud_services.create("doomed2", "fake")
+    cloud.library.create("doomed", ["p(1)"])
+    name = {"service": "doomed2", "rule": next(cloud.rules.list("doomed")).id}.get(kind, "doomed")
+    where = ["doomed"] if kind == "rule" else []
+    error = run(kind, "delete", *where, "nope", name, "..", code=5)
+    assert [line.partition(":")[0] for line in error.splitlines()] == ["error", "next"] * 2
+    assert "nope" in error
+    assert "'..' is no name" in error
+    run(kind, "show", *where, name, code=5)
+    for other, left in (("policy", "doomed"), ("service", "doomed2"), ("library", "doomed")):
+        if other != kind:
+            run(other, "delete", left)

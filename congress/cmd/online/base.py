@@ -7,14 +7,14 @@ They run in two programs: ``congress``, and ``openstack`` as a plug-in.
 import argparse
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from cliff.command import Command
 from cliff.lister import Lister
 from cliff.show import ShowOne
 
-from congress.client.errors import ClientError
+from congress.client.errors import ClientError, Unreachable
 from congress.cmd.online.numbers import pause
 from congress.cmd.online.screen import cell, coloured, error_text, paint_state
 
@@ -73,10 +73,18 @@ class Online:
                 return self._watch(parsed_args)
             return int(super().run(parsed_args) or 0)  # type: ignore[misc]  # as above
         except ClientError as error:
-            if getattr(self.app.options, "debug", False):
-                raise
-            self.app.stderr.write(error_text(error, self.app.stderr))
-            return error.exit_code
+            return self.told(error)
+
+    def told(self, error: ClientError) -> int:
+        """Print an error; its exit code.  With --debug it goes on as it is."""
+        if getattr(self.app.options, "debug", False):
+            raise error
+        self.app.stderr.write(error_text(error, self.app.stderr))
+        return self.code_of(error)
+
+    def code_of(self, error: ClientError) -> int:
+        """The exit code for an error."""
+        return error.exit_code
 
     def _watch(self, parsed_args: argparse.Namespace) -> int:
         clears = coloured(self.app.stdout)
@@ -101,6 +109,23 @@ class OnlineCommand(Online, Command):  # type: ignore[misc]  # cliff has no type
     def say(self, text: str) -> None:
         """A line of the result."""
         self.app.stdout.write(text + "\n")
+
+    def each(self, names: Iterable[str], work: Callable[[str], object]) -> int:
+        """Do something with each name, those after a failure too; the exit code of the first failure.
+
+        :raises Unreachable: no answer comes: the others would wait for theirs as long.
+        """
+        codes = [self._tried(work, name) for name in names]
+        return next((code for code in codes if code), 0)
+
+    def _tried(self, work: Callable[[str], object], name: str) -> int:
+        try:
+            work(name)
+        except Unreachable:
+            raise
+        except ClientError as error:
+            return self.told(error)
+        return 0
 
 
 class OnlineLister(Online, Lister):  # type: ignore[misc]  # cliff has no type information

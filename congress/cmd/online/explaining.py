@@ -3,8 +3,9 @@
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from congress.client.errors import ClientError
 from congress.client.models import Change
 from congress.client.values import show_row
 from congress.cmd.online.base import EXITS, Report
@@ -12,6 +13,9 @@ from congress.cmd.online.executions import call_text
 from congress.cmd.online.inputs import document_of, json_row, policy_of, row_of
 from congress.cmd.online.screen import paint
 from congress.tools.errors import ToolError
+
+UNUSABLE: Final = 2
+_REFUSED: Final = "the command line cannot be used, or the server refused the question"
 
 
 def _row_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,13 +28,20 @@ def _row_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-class Why(Report):
-    """Tell why a row is in a table: the proof, down to the rows that services published."""
-
-    EXITS = {**EXITS, 0: "the row is there", 1: "it is not, or the server refused the question"}
+class _Question(Report):
+    """A question about a row, to which the exit codes 0 and 1 are the answers."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         _row_arguments(parser)
+
+    def code_of(self, error: ClientError) -> int:
+        return UNUSABLE if error.exit_code == 1 else error.exit_code
+
+
+class Why(_Question):
+    """Tell why a row is in a table: the proof, down to the rows that services published."""
+
+    EXITS = {**EXITS, 0: "the row is there", 1: "it is not", 2: _REFUSED}
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         row = row_of(parsed_args.row)
@@ -48,13 +59,10 @@ class Why(Report):
         return 0
 
 
-class WhyNot(Report):
+class WhyNot(_Question):
     """Tell why a row is not in a table: what each of the table's rules lacks, and which rows come near."""
 
-    EXITS = {**EXITS, 0: "the row is not there", 1: "it is there, or the server refused the question"}
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        _row_arguments(parser)
+    EXITS = {**EXITS, 0: "the row is not there", 1: "it is there", 2: _REFUSED}
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         found = self.cloud.why_not(parsed_args.table, row_of(parsed_args.row))

@@ -61,6 +61,5 @@ class DeleteLibrary(OnlineCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("policies", metavar="POLICY", nargs="+", help=_POLICY)
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        for policy in parsed_args.policies:
-            self.cloud.library.delete(policy)
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        return self.each(parsed_args.policies, self.cloud.library.delete)

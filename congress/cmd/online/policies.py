@@ -104,13 +104,12 @@ class DeletePolicy(OnlineCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("policies", metavar="POLICY", nargs="+", help=_POLICY)
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        for policy in parsed_args.policies:
-            self.cloud.policies.delete(policy)
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        return self.each(parsed_args.policies, self.cloud.policies.delete)
 
 
 class PolicyRules(OnlineCommand):
-    """Print a policy's rules as text that `congress check` and `policy create --file` read."""
+    """Print a policy's rules as text that `congress check /dev/stdin` and `policy create --file -` read."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("policy", metavar="POLICY", help=_POLICY)

@@ -80,9 +80,8 @@ class DeleteRule(OnlineCommand):
         parser.add_argument("policy", metavar="POLICY", help=_POLICY)
         parser.add_argument("rules", metavar="RULE", nargs="+", help=_RULE)
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        for rule in parsed_args.rules:
-            self.cloud.rules.delete(parsed_args.policy, rule)
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        return self.each(parsed_args.rules, lambda rule: self.cloud.rules.delete(parsed_args.policy, rule))
 
 
 class RuleStatus(OnlineShow):

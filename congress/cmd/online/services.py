@@ -108,9 +108,8 @@ class DeleteService(OnlineCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("services", metavar="SERVICE", nargs="+", help=_SERVICE)
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        for service in parsed_args.services:
-            self.cloud.cloud_services.delete(service)
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        return self.each(parsed_args.services, self.cloud.cloud_services.delete)
 
 
 class RefreshService(OnlineCommand):
