@@ -19,16 +19,21 @@ from congress.executions.dispatcher import Dispatcher, token_hash
 from congress.executions.guard import Guard, held_by
 from congress.executions.guard_store import GuardStore, Kind
 from congress.executions.ledger import Batch, Ledger
+from congress.executions.masks import Mask
 from congress.executions.model import SOMEBODY, Call, Execution, Origin, event_shown, person, shown
 from congress.executions.sets import ExecutionSet, sets_of, waiting
 from congress.executions.settings import Caps, GuardInvalid, check_override, loosened, to_dict
 from congress.executions.signatures import Signatures
-from congress.executions.states import Reason, State
+from congress.executions.states import Reason, State, Trigger
 from congress.executions.store import ExecutionFilter
 
 LOG = logging.getLogger(__name__)
 
 _OVER: Final = (State.FAILED, State.CANCELLED)
+_GONE: Final = {
+    Trigger.ENDED: "The row that asked for it is true no more",
+    Trigger.SUSPENDED: "The rule that asked for it is gone, and nobody knows whether its row is still true",
+}
 _CANCELLABLE: Final = (State.PROPOSED, State.HELD, State.APPROVED, State.QUEUED)
 BY_MODE: Final = (Reason.MODE_MONITOR, Reason.MODE_PROPOSE)
 _CAPS: Final = frozenset({"max_rows", "max_percent", "percent_floor", "window"})
@@ -173,8 +178,10 @@ class Desk(Service):
 
     @exposed
     def cancel(self, execution: str, user: str = "", detail: str = "") -> dict[str, Any]:
-        """Have an execution not be done.  :raises StateConflict: it is running, or over."""
+        """Have an execution not be done.  :raises StateConflict: it is running or over, or may have been done."""
         found = self._find(execution)
+        if _in_doubt(found):
+            raise errors.StateConflict("It was sent and may have been done, so it cannot be cancelled: settle it.")
         if found.state not in _CANCELLABLE:
             raise errors.StateConflict(f"It is {found.state}; only what is not with its service yet can be cancelled.")
         return self._move(found, State.CANCELLED, person(user), Reason.BY_USER, detail)
@@ -183,14 +190,15 @@ class Desk(Service):
     def retry(self, execution: str, user: str = "", detail: str = "") -> dict[str, Any]:
         """Have one that failed, was cancelled or is in doubt done (again), as the guard lets it.
 
-        :raises StateConflict: it is in another state, or the same action is on its way.
+        :raises StateConflict: it is in another state, its row is gone, or the same action is on its way.
         """
         found = self._find(execution)
-        in_doubt = found.state is State.HELD and found.reason is Reason.UNKNOWN
-        if found.state not in _OVER and not in_doubt:
+        if found.state not in _OVER and not _in_doubt(found):
             raise errors.StateConflict(
                 f"It is {found.state}; only what failed, was cancelled or is in doubt is retried."
             )
+        if found.trigger in _GONE:
+            raise errors.StateConflict(f"{_GONE[found.trigger]}, so it is not retried.")
         if any(e.digest == found.digest and e.id != found.id for e in self.ledger.all_open()):
             raise errors.StateConflict("The same action with the same arguments is on its way already.")
 
@@ -211,7 +219,7 @@ class Desk(Service):
         :raises StateConflict: it is not in doubt.
         """
         found = self._find(execution)
-        if found.state is not State.HELD or found.reason is not Reason.UNKNOWN:
+        if not _in_doubt(found):
             raise errors.StateConflict("Only an execution whose outcome is unknown can be settled.")
         reason = Reason.ERROR if outcome == State.FAILED else None
         return self._move(found, State(outcome), person(user), reason, detail)
@@ -227,10 +235,10 @@ class Desk(Service):
         found = self._find(execution)
         expected = found.token_hash or ""
         right = hmac.compare_digest(token_hash(token).encode(), expected.encode())
-        in_doubt = found.state is State.HELD and found.reason is Reason.UNKNOWN
-        if not (found.state is State.RUNNING or in_doubt) or not right:
+        if not (found.state is State.RUNNING or _in_doubt(found)) or not right:
             raise errors.TokenInvalid
         reason = Reason.ERROR if outcome == State.FAILED else None
+        result, error = Mask([token])([result, error])
         more = {"result": result, "error": error, "token_hash": None}
         return self._move(found, State(outcome), "the service", reason, error or "", **more)
 
@@ -368,6 +376,11 @@ class Desk(Service):
     def _guard_view(self, kind: Kind, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
         effective = self._settings(kind, name)
         return {"id": f"{kind}:{name}", "kind": kind, "name": name, "settings": to_dict(effective), "own": dict(own)}
+
+
+def _in_doubt(execution: Execution) -> bool:
+    """Whether it may have been done, and nobody knows."""
+    return execution.state is State.HELD and execution.reason is Reason.UNKNOWN
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import random
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 from congress.bus import context
@@ -16,6 +18,7 @@ from congress.executions.answers import Answer, answer_of, answer_to
 from congress.executions.breaker import Outcome
 from congress.executions.guard import Guard, Verdict
 from congress.executions.ledger import ACCEPTED, Batch, Ledger
+from congress.executions.masks import Mask
 from congress.executions.model import Execution
 from congress.executions.signatures import Signatures
 from congress.executions.states import Reason, State, Trigger
@@ -49,7 +52,7 @@ class Dispatcher:
     ) -> None:
         """
         :param ask: as :meth:`congress.bus.service.Service.ask`.
-        :param answered: is told of an answer, on any thread: the execution, its attempt, the answer.
+        :param answered: is told of an answer, on any thread: the execution, which sending of it, the answer.
         :param stale: the tables that are stale now.
         :param awaited: whether a service is away and may be about to come: nothing is tried on it then.
         """
@@ -57,6 +60,8 @@ class Dispatcher:
         self.sends = True
         """Whether anything is sent; what is not is tried again later."""
         self._ask, self._answered, self._stale, self._awaited, self._rng = ask, answered, stale, awaited, rng
+        self._numbers = count(1)
+        self._sendings: dict[str, int] = {}  # the latest of each execution that is not over, in this life
 
     # Going out
 
@@ -114,9 +119,10 @@ class Dispatcher:
         batch.after.append(lambda: self._send(self._ledger.find(moved.id), token))
 
     def _send(self, execution: Execution, token: str | None) -> None:
-        call = execution.call
+        call, sending = execution.call, next(self._numbers)
+        self._sendings[execution.id] = sending
         if not self.sends:
-            self._answered(execution.id, execution.attempts, Answer(False, error=TOO_LATE, retryable=True))
+            self._answered(execution.id, sending, Answer(False, error=TOO_LATE, retryable=True))
             return
         settings = self._guard.settings.service(call.service)
         more = {} if token is None else {"completion_token": token}
@@ -137,10 +143,18 @@ class Dispatcher:
         except Exception as error:  # whatever it is, nothing was sent and nobody will answer
             if not isinstance(error, BusError):
                 LOG.exception("execution.not_sent execution=%s", execution.id)
-            self._answered(execution.id, execution.attempts, answer_to(error))
+            self._answered(execution.id, sending, answer_to(error))
             return
         LOG.info("execution.sent execution=%s action=%s attempt=%d", execution.id, call.name, execution.attempts)
-        answer.add_done_callback(lambda done: self._answered(execution.id, execution.attempts, answer_of(done)))
+        answer.add_done_callback(lambda done: self._answered(execution.id, sending, _without(token, answer_of(done))))
+
+    def sending(self, execution_id: str) -> int | None:
+        """Which sending of an execution was the latest; None where it was in an earlier life."""
+        return self._sendings.get(execution_id)
+
+    def forget(self, execution_id: str) -> None:
+        """It is over: no answer to what was sent counts any more."""
+        self._sendings.pop(execution_id, None)
 
     # Coming back
 
@@ -149,9 +163,9 @@ class Dispatcher:
 
         What they tell of their services counts at once: it decides about what the same batch sends.
         """
-        for execution_id, attempt, answer in answers:
+        for execution_id, sending, answer in answers:
             execution = self._ledger.opened(execution_id)
-            if execution is None or execution.state is not State.RUNNING or execution.attempts != attempt:
+            if execution is None or execution.state is not State.RUNNING or self.sending(execution_id) != sending:
                 continue  # decided otherwise meanwhile
             self._conclude(batch, execution, answer, now)
             self._guard.finished(execution, self._outcome(answer), now)
@@ -223,6 +237,14 @@ class Dispatcher:
         elif not execution.detail.endswith(_CANNOT_TELL):
             detail = f"{execution.detail}; {_CANNOT_TELL}"
             self._ledger.note(batch, execution, "ledger", _CANNOT_TELL, detail=detail)
+
+
+def _without(token: str | None, answer: Answer) -> Answer:
+    """An answer in which the one-time token is masked: a service may repeat all that it was given."""
+    if token is None:
+        return answer
+    result, error = Mask([token])([answer.result, answer.error])
+    return replace(answer, result=result, error=error)
 
 
 def token_hash(token: str) -> str:

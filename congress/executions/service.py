@@ -253,6 +253,7 @@ class ExecutionService(Desk, Board, Subscriber):
         for execution in executions:
             if execution.state.terminal:
                 self.guard.forget(execution)
+                self.dispatcher.forget(execution.id)
         self._set_alarm(self._looked)
 
     def take_in(self, wanted: Sequence[tuple[Call, Origin]], execution_id: str) -> list[Execution]:
@@ -260,9 +261,9 @@ class ExecutionService(Desk, Board, Subscriber):
         found = [new_execution(self.signatures.marked(call), origin, now) for call, origin in wanted]
         return [replace(execution, id=execution_id) for execution in found] if execution_id else found
 
-    def _answered(self, execution_id: str, attempt: int, answer: Answer) -> None:
+    def _answered(self, execution_id: str, sending: int, answer: Answer) -> None:
         """A service answered.  Any thread; answers that come together are written together."""
-        self._answers.append((execution_id, attempt, answer))
+        self._answers.append((execution_id, sending, answer))
         self.submit(self._take_answers)
 
     def _take_answers(self) -> None:
@@ -357,7 +358,7 @@ class ExecutionService(Desk, Board, Subscriber):
             self.after(pause, self._verify, min(2 * pause, _VERIFY_PAUSE_MAX))
 
     def _ask_about(self, execution: Execution) -> None:
-        call = execution.call
+        call, sending = execution.call, self.dispatcher.sending(execution.id)
         try:
             answer = self.ask(
                 call.service,
@@ -370,14 +371,15 @@ class ExecutionService(Desk, Board, Subscriber):
             )
         except BusError:
             return
-        answer.add_done_callback(lambda done: self.submit(self._verified, execution.id, done))
+        answer.add_done_callback(lambda done: self.submit(self._verified, execution.id, sending, done))
 
-    def _verified(self, execution_id: str, answer: "Future[Any]") -> None:
+    def _verified(self, execution_id: str, sending: int | None, answer: "Future[Any]") -> None:
         told = answer.result() if answer.exception() is None else None
         said, result = (str(told.get("state")), told.get("result")) if isinstance(told, Mapping) else (str(told), None)
 
         def work(batch: Batch) -> None:
-            self.dispatcher.verified(batch, execution_id, said, result, self._now())
+            if self.dispatcher.sending(execution_id) == sending:  # it was not sent again meanwhile
+                self.dispatcher.verified(batch, execution_id, said, result, self._now())
 
         self._durably(lambda: self.do(work))
 

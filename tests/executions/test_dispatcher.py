@@ -63,6 +63,6 @@ def test_an_outcome_that_is_told_twice(database: Database, cipher: Cipher, monke
     do(lambda batch: dispatcher.settle(batch, answers, NOW))
     assert keeper.breakers["nova"].failures == 1
     assert len(sent) == 2
-    do(lambda batch: dispatcher.settle(batch, [(sent[1], *answers[0][1:])], NOW))
+    do(lambda batch: dispatcher.settle(batch, [(sent[1], 2, answers[0][2])], NOW))
     assert len(sent) == 2  # the second trouble opened it before the same transaction sent more
     assert [one.state for one in ledger.all_open()] == [State.HELD]
