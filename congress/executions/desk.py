@@ -366,12 +366,12 @@ class Desk(Service):
 
     def override(self, kind: Kind, name: str, own: Mapping[str, Any] | None) -> None:
         """Have settings hold, without keeping them."""
-        before = self.guard.settings.horizon
+        before = self.guard.settings.memory
         self.guard.settings.override(kind, name, own)
-        if self.guard.settings.horizon > before:  # it has to know more of what was
+        if self.guard.settings.memory > before:  # it has to know more of what was
             now = self._now()
             breakers = {service: breaker.to_dict() for service, breaker in self.guard.breakers.items()}
-            self.guard.load(self.ledger.store.since(now - self.guard.settings.horizon), breakers, now)
+            self.guard.load(self.ledger.store.since(now - self.guard.settings.memory), breakers, now)
 
     def _guard_view(self, kind: Kind, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
         effective = self._settings(kind, name)

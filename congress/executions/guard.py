@@ -16,7 +16,7 @@ whatever is new: a cap is not got around by waiting.
 """
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
@@ -24,7 +24,7 @@ from typing import Any, Final
 from congress.executions.breaker import Breaker, BreakerChange, BreakerState, Outcome
 from congress.executions.buckets import Bucket
 from congress.executions.history import Count, History, keys_of, share_of
-from congress.executions.model import Execution
+from congress.executions.model import Event, Execution
 from congress.executions.settings import (
     DAY,
     MODES,
@@ -36,12 +36,13 @@ from congress.executions.settings import (
     SettingsBook,
     strictest,
 )
-from congress.executions.states import Reason, State
+from congress.executions.states import WAITING, Reason, State
 
 __all__ = ["Guard", "Outcome", "Verdict", "backoff", "held_by"]
 
 LONGEST_SLEEP: Final = 60.0  # seconds; wall clocks are set, so nobody sleeps longer in one go
 _ASKED_AGAIN: Final = frozenset({State.FAILED, State.CANCELLED})  # a person wants it all the same
+_COUNTED: Final = frozenset({State.APPROVED, State.RUNNING, State.SUCCEEDED})
 _DUST: Final = 1e-7  # per cent: what rounding leaves
 
 
@@ -71,21 +72,26 @@ class Guard:
         self._buckets: dict[str, Bucket] = {}
         self._cooling: list[float] = []
 
-    def load(self, executions: Iterable[Execution], breakers: Mapping[str, Mapping[str, Any]], now: float) -> None:
+    def load(
+        self,
+        past: Iterable[tuple[Execution, Iterable[Event]]],
+        breakers: Mapping[str, Mapping[str, Any]],
+        now: float,
+    ) -> None:
         """Know what happened before a restart.
 
-        :param executions: at least those approved, started or finished within ``settings.horizon`` seconds.
+        :param past: with their trails, at least those of which something counts: see ``settings.memory``.
         :param breakers: by service, as ``Breaker.to_dict`` made them.
         """
-        moments = [(at, step, one) for one in executions for step, at in _moments(one) if at is not None]
+        steps = [(at, step, one) for one, trail in past for at, step in _steps(trail)]
         self.history = History(self.settings.horizon)
         self._buckets.clear()
-        for at, step, one in sorted(moments, key=lambda moment: moment[:2]):
-            if step == "1 approved":
+        for at, step, one in sorted(steps, key=lambda found: found[0]):
+            if step is State.APPROVED:
                 self.history.note([one], min(at, now))
-            elif step == "2 started":
+            elif step is State.RUNNING:
                 self._take(one, min(at, now))
-            elif one.state is State.SUCCEEDED:
+            else:
                 self.history.done(one.digest, min(at, now))
         self.breakers = {service: Breaker.from_dict(kept) for service, kept in breakers.items()}
 
@@ -394,9 +400,20 @@ def _attempts(number: int) -> str:
     return f"{number} attempts were made" if number > 1 else "1 attempt was made"
 
 
-def _moments(one: Execution) -> tuple[tuple[str, float | None], ...]:
-    """What is known of an execution's past, in the order in which it happened."""
-    return ("1 approved", one.approved_at), ("2 started", one.started_at), ("3 finished", one.finished_at)
+def _steps(trail: Iterable[Event]) -> Iterator[tuple[float, State]]:
+    """When an execution was let through (APPROVED), sent (RUNNING) and done (SUCCEEDED), each as often as it was.
+
+    That a hold on the way to its service ended is in the trail as an approval as well, and is none.
+    """
+    waited = False
+    for event in trail:
+        if (
+            event.after is not event.before
+            and event.after in _COUNTED
+            and not (waited and event.after is State.APPROVED)
+        ):
+            yield event.at, event.after
+        waited = event.after is State.HELD and event.reason in WAITING
 
 
 def held_by(one: Execution, scope: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from congress.datalog.values import Row
 from congress.executions.model import Event, Execution
 from congress.executions.moments import Moments
-from congress.executions.states import Reason, State, Trigger, check
+from congress.executions.states import WAITING, Reason, State, Trigger, check
 from congress.executions.store import ExecutionStore
 
 LOG = logging.getLogger(__name__)
@@ -257,10 +257,6 @@ class Ledger:
             if not self._lanes[service]:
                 del self._lanes[service]
         self._moments.put(execution.id, _moments_of(execution))
-
-
-WAITING: Final = frozenset({Reason.STALE, Reason.BREAKER, Reason.RATE_LIMIT})
-"""Holds that end by themselves, on the way to the service."""
 
 
 ACCEPTED: Final = "the service accepted it and will tell when it is done"

@@ -119,7 +119,7 @@ class ExecutionService(Desk, Board, Subscriber):
         for (kind, name), settings in self.guards.all().items():
             self.override(kind, name, settings)
         self._kept = self.guards.breakers()
-        self.guard.load(self.ledger.store.since(now - self.guard.settings.horizon), self._kept, now)
+        self.guard.load(self.ledger.store.since(now - self.guard.settings.memory), self._kept, now)
         self.show([*self.ledger.store.latest(SHOWN), *self.ledger.places(), *self.ledger.all_open()])
         self._do(self.dispatcher.recover)
         self.show_breakers(self.guard.breakers, now)

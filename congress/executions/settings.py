@@ -348,7 +348,7 @@ class SettingsBook:
         self._policies: dict[str, PolicyGuard] = {}
         self._services: dict[str, ServiceGuard] = {}
         self.horizon = self._horizon()
-        """How many seconds back anything is looked at, as the settings are."""
+        """How many seconds back anything that was let through is looked at, as the settings are."""
 
     def policy(self, name: str) -> PolicyGuard:
         """What holds for a policy."""
@@ -372,6 +372,16 @@ class SettingsBook:
             self._services[name] = merge(self.defaults.service, override)
         self.horizon = self._horizon()
         return self.policy(name) if kind == POLICY else self.service(name)
+
+    @property
+    def memory(self) -> float:
+        """How many seconds back anything counts: as ``horizon``, and until a bucket is full again, a week at most."""
+        rates = (one for one in self._all() if one.rate is not None)
+        return max(self.horizon, *(min(60 * one.burst / (one.rate or 1), 7 * DAY) for one in rates), 0.0)
+
+    def _all(self) -> Iterator[Caps]:
+        yield from (self.defaults.policy, *self._policies.values())
+        yield from (self.defaults.service, *self._services.values())
 
     def _horizon(self) -> float:
         return max(self._looks_back())

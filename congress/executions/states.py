@@ -76,6 +76,9 @@ TRANSITIONS: Final[Mapping[State | None, frozenset[State]]] = {
 TERMINAL: Final = frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.OBSOLETE})
 OPEN: Final = frozenset(_S) - TERMINAL
 
+WAITING: Final = frozenset({Reason.STALE, Reason.BREAKER, Reason.RATE_LIMIT})
+"""Holds that end by themselves, on the way to the service."""
+
 
 class IllegalTransition(Exception):
     """An execution cannot go from the one state to the other."""

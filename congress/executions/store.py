@@ -160,9 +160,14 @@ class ExecutionStore:
         """Those whose row is true, or was when its rule went: over or not, oldest first."""
         return self._select(table.c.trigger_state.in_([Trigger.LIVE, Trigger.SUSPENDED]))
 
-    def since(self, moment: float) -> list[Execution]:
-        """Those that were approved at the moment or later, oldest first."""
-        return self._select(table.c.approved_at >= moment)
+    def since(self, moment: float) -> Iterator[tuple[Execution, list[Event]]]:
+        """Those that may have been approved, sent or finished at the moment or later, with their trails."""
+        live = table.c.state.in_(sorted(OPEN)) | table.c.trigger_state.in_([Trigger.LIVE, Trigger.SUSPENDED])
+        acted_on = table.c.approved_at.is_not(None) & (table.c.updated_at >= moment)
+        found = self._select((table.c.approved_at >= moment) | (table.c.settled_at >= moment) | (live & acted_on))
+        for batch in _batches(found):
+            trails = self.trails(execution.id for execution in batch)
+            yield from ((execution, trails[execution.id]) for execution in batch)
 
     def latest(self, limit: int) -> list[Execution]:
         """Those that are over and whose rows are gone, or never were: the latest ones, oldest first."""

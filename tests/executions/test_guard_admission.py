@@ -22,6 +22,7 @@ from tests.executions.wishes import (
     many,
     outcomes,
     wanted,
+    with_trails,
 )
 
 
@@ -304,7 +305,7 @@ def test_a_restart_forgets_nothing() -> None:
     made = guard(settings)
     past = [wanted(args=(str(n),), approved_at=10.0 * n) for n in range(3)]
     done = wanted(args=("0",), approved_at=0.0, finished_at=40.0, state=State.SUCCEEDED)
-    made.load([*past[1:], done], {}, 60.0)
+    made.load(with_trails([*past[1:], done]), {}, 60.0)
     assert outcomes(made.admit(many(1), 60.0, set())) == [APPROVED]
     assert outcomes(made.admit(many(2), 60.0, set())) == [TOO_MANY] * 2
     assert [v.until for v in made.admit([wanted(args=(n,)) for n in "012"], 65.0, set())] == [90.0, None, 70.0]

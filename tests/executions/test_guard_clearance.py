@@ -16,7 +16,7 @@ from congress.executions.guard import LONGEST_SLEEP, Guard, Outcome, Verdict, ba
 from congress.executions.model import Execution
 from congress.executions.settings import DAY, Mode, ServiceGuard
 from congress.executions.states import Reason, State
-from tests.executions.wishes import guard, wanted
+from tests.executions.wishes import guard, wanted, with_trails
 
 WAIT = (State.QUEUED, None)
 STALE = (State.HELD, Reason.STALE)
@@ -329,7 +329,7 @@ def test_no_token_is_taken_for_what_does_not_go() -> None:
 def test_a_restart_does_not_fill_the_buckets() -> None:
     made = guard(None, {"rate": 6.0, "burst": 2})
     sent = [queued(approved_at=90.0, started_at=95.0 + n) for n in range(2)]
-    made.load(sent, {}, 100.0)
+    made.load(with_trails(sent), {}, 100.0)
     waiting = queued()
     assert told(made, waiting, 100.0).until == pytest.approx(105.0)
     assert cleared(made, waiting, 105.0) is None

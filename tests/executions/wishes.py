@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Executions for tests of the guard: as many as wanted, each with arguments of its own."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from congress.executions.guard import Guard, Verdict
-from congress.executions.model import Call, Execution, Origin, new_execution
+from congress.executions.model import Call, Event, Execution, Origin, new_execution
 from congress.executions.settings import Defaults, PolicyGuard, ServiceGuard
 from congress.executions.states import Reason, State
 
@@ -46,6 +47,15 @@ def admitted(guard: Guard, group: list[Execution], now: float) -> list[Verdict]:
     verdicts = guard.admit(group, now, set())
     guard.approved([one for one, what in zip(group, verdicts, strict=True) if what.state is State.APPROVED], now)
     return verdicts
+
+
+def with_trails(executions: Iterable[Execution]) -> Iterator[tuple[Execution, list[Event]]]:
+    """Executions and what their trails say: each was let through, sent and done no more than once."""
+    for one in executions:
+        done = one.finished_at if one.state is State.SUCCEEDED else None
+        steps = ((one.approved_at, State.APPROVED), (one.started_at, State.RUNNING), (done, State.SUCCEEDED))
+        trail = enumerate(((at, after) for at, after in steps if at is not None), 1)
+        yield one, [Event(one.id, number, at, None, after, "guard") for number, (at, after) in trail]
 
 
 def outcomes(verdicts: list[Verdict]) -> list[tuple[State, Reason | None]]:
