@@ -12,6 +12,7 @@ from congress.datalog.parser import parse_query
 from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Atom, Constant, Rule
 from congress.datalog.values import Row
+from congress.tools.asking import ask
 from congress.tools.datafiles import read_data
 from congress.tools.errors import ToolError
 from congress.tools.workspace import Workspace, add_data
@@ -89,7 +90,7 @@ class Console:
             yield f"rule {rule_id} is {status.state}"
 
     def _ask(self, text: str) -> Iterator[str]:
-        answer = self.engine.query(self.policy, text.strip())
+        answer = ask(self.engine, self.policy, text.strip())
         names = [name or "?" for name in answer.columns]
         for row in sorted(answer.rows, key=repr):
             yield ", ".join(f"{name} = {show(value)}" for name, value in zip(names, row, strict=True)) or "true"

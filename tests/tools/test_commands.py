@@ -302,3 +302,66 @@ def test_watching_sees_a_file_change(tmp_path: Path) -> None:
 
     wait_for_change(lambda: [file], sleep)
     assert len(slept) == 2
+
+
+@pytest.fixture
+def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recursion of 3000 links."""
+    links = "".join(f"link({number}, {number + 1})\n" for number in range(3000))
+    (tmp_path / "far.policy").write_text("far(0)\nfar(y) :- far(x), link(x, y)\n" + links)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("row", ["far(900)", "far(3000)"])
+def test_explain_cuts_a_proof_that_is_too_deep_to_show(
+    chain: None, capsys: pytest.CaptureFixture[str], row: str
+) -> None:
+    base = ["explain", "far.policy", "--row", row, "--limit", "100000"]
+    assert main(base) == 0
+    output = capsys.readouterr()
+    assert output.out.startswith(f"far:{row}   by rule far.2")
+    assert "left out: the proof is too large" in output.out
+    assert "the proof is too deep to show; it is cut after" in output.err
+    assert main([*base, "-f", "json"]) == 0
+    output = capsys.readouterr()
+    assert '"reason": "cut"' in output.out
+    assert json.loads(output.out)["row"] == [int(row[4:-1])]
+
+
+def test_explain_shows_what_the_limit_lets_through(chain: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "far.policy", "--row", "far(120)", "--limit", "100000", "-f", "json"]) == 0
+    output = capsys.readouterr()
+    assert '"cut"' not in output.out
+    assert output.err == ""
+
+
+@pytest.mark.parametrize("limit", ["0", "-3", "x"])
+def test_explain_refuses_a_limit_that_shows_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], limit: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["explain", "netguard.policy", "--row", 'error("s1", "n1")', "--limit", limit])
+    assert "argument --limit: must be a whole number from 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "shown"),
+    [
+        ("error(x, y, z)", "1:1", "error(x, y, z)"),
+        ("error(s, n), error(x, y, z)", "1:14", "error(s, n), error(x, y, z)"),
+        (" error(x, y, z)", "1:2", " error(x, y, z)"),
+        ("error(s, n), s > z", "1:14", "error(s, n), s > z"),
+        ("q(x) :- error(x, y, z)", "1:9", "q(x) :- error(x, y, z)"),
+    ],
+)
+def test_errors_in_a_query_are_shown_in_the_text_as_it_was_typed(
+    folder: Path, capsys: pytest.CaptureFixture[str], query: str, place: str, shown: str
+) -> None:
+    assert main(["eval", "netguard.policy", "-s", "schema.yaml", "--query", query]) == 1
+    errors = capsys.readouterr().err
+    assert f"<query>:{place}: error[" in errors
+    assert f"    {shown}\n    {' ' * (int(place[2:]) - 1)}^" in errors
+    console = Console(open_workspace([folder / "netguard.policy"], (), [folder / "schema.yaml"]))
+    answer = console.run(f"? {query}")[0]
+    assert "error[" in answer
+    assert "ask__" not in answer
