@@ -115,6 +115,7 @@ class Guard:
     datetime: Const | int
     seconds: Const | int
     whole: bool = False
+    source: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

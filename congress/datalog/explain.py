@@ -2,12 +2,13 @@
 """Why a row is there, and why one is not."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from congress.datalog.codegen import UNDEFINED, Purpose
-from congress.datalog.core import AggregateStage, Arg, Const, Equal, Item, Negative, Positive, Rule, Test
+from congress.datalog.core import AggregateStage, Arg, Const, Equal, Guard, Item, Negative, Positive, Rule, Test
 from congress.datalog.graph import Node
+from congress.datalog.held_back import HeldBack, guard_names, held_back
 from congress.datalog.operators import Aggregator, TemporalGate
 from congress.datalog.plan import make_plan
 from congress.datalog.program import Program, Written
@@ -194,15 +195,8 @@ class Explainer:
             return None
         if isinstance(operator, TemporalGate):
             made = self._prove(source, sources[0])
-            return Proof(
-                node.key.split("#")[0],
-                row,
-                made.reason,
-                made.rule_id,
-                made.rule,
-                made.bindings,
-                made.children,
-            )
+            guards = tuple(self._guards(operator, made)) if made.reason == "rule" else ()
+            return replace(made, table=node.key.split("#")[0], row=row, children=made.children + guards)
         shown = sources[:GROUP_ROWS]
         proofs = [self._prove(source, r) for r in shown]
         children = [child for proof in proofs for child in proof.children]
@@ -211,6 +205,14 @@ class Explainer:
             children.append(Proof(node.key, row, "cut", text=more))
         first = proofs[0]
         return Proof(node.key, row, "rule", first.rule_id, first.rule, {}, tuple(children))
+
+    def _guards(self, gate: TemporalGate, made: Proof) -> Iterator[Proof]:
+        """The literals over the time that a rule was cut at."""
+        written = self._program.rules[made.rule_id]
+        assert written.node is not None
+        for guard in gate.guards:
+            known = {n: made.bindings[n] for n in guard_names(guard, written.node.core) if n in made.bindings}
+            yield Proof("", (), "test", text=_with(_literal_text(written, guard), known))
 
     def _children(
         self, core: Rule, written: Written, bindings: Mapping[str, Value], rows: Mapping[int, Row]
@@ -222,9 +224,8 @@ class Explainer:
                 yield self._prove(self._graph.nodes[item.table], rows[position])
             elif item.source >= 0 and not (isinstance(item, Test) and item.outputs and not item.negated):
                 reason = "absent" if isinstance(item, Negative) else "test"
-                literal = _literal_text(written, item)
-                known = ", ".join(f"{n} = {show(bindings[n])}" for n in _names(item) if n in bindings)
-                yield Proof("", (), reason, text=literal + (f"   with {known}" if known else ""))
+                known = {n: bindings[n] for n in _names(item) if n in bindings}
+                yield Proof("", (), reason, text=_with(_literal_text(written, item), known))
 
     # -- why not
 
@@ -270,7 +271,7 @@ class Explainer:
         if search.run(resolved.rule, bindings):
             if aggregate is not None:
                 return RuleMiss(rule_id, text, "its body holds, but the group's value is another")
-            return RuleMiss(rule_id, text, "its body holds, but not at this time")
+            return self._too_early(written, bindings, limit)
         misses = tuple(
             Miss(_literal_text(written, item), {n: v for n, v in known.items() if not n.startswith("$")}, near)
             for item, known, near in search.found
@@ -278,8 +279,28 @@ class Explainer:
         given = " the search was cut short" if search.visits <= 0 else ""
         return RuleMiss(rule_id, text, "its body does not hold." + given, misses)
 
+    def _too_early(self, written: Written, known: Mapping[str, Value], limit: int) -> RuleMiss:
+        """The literals over the time that keep a row out, and until when."""
+        node = written.node
+        assert node is not None
+        found: list[HeldBack] = []
+        now = self._program.now
+        for operator in node.operators:
+            if isinstance(operator, TemporalGate):
+                source = self._graph.tables[operator.stage.source]
+                found = held_back(source, node.core, operator.guards, known, now, VISITS)
+        misses = [Miss(_literal_text(written, guard), row.bindings) for row in found[:limit] for guard in row.failing]
+        when = f": {found[0].when(now)}" if found else ""
+        reason = "its body holds, but not at this time" + when
+        return RuleMiss(written.new.id, written.new.rule.text, reason, tuple(misses[:limit]))
 
-def _literal_text(written: Written, item: Item) -> str:
+
+def _with(literal: str, known: Mapping[str, Value]) -> str:
+    shown = ", ".join(f"{name} = {show(value)}" for name, value in known.items())
+    return literal + (f"   with {shown}" if shown else "")
+
+
+def _literal_text(written: Written, item: Item | Guard) -> str:
     rule = written.new.rule
     span = rule.body[item.source].span if 0 <= item.source < len(rule.body) else rule.span
     return rule.source.text[span.start : span.end]

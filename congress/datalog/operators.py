@@ -272,7 +272,7 @@ class TemporalGate:
         self._note = note
         self._now = now
         self._output = stage.output
-        self._guards = stage.guards
+        self.guards = stage.guards
         self._spans: dict[Row, tuple[float, float]] = {}
         self._inside: set[Row] = set()
         self._agenda: list[tuple[float, int, Row]] = []
@@ -351,7 +351,7 @@ class TemporalGate:
     def _span(self, row: Row) -> tuple[float, float] | None:
         """When all guards hold for a row: from (inclusive) to (exclusive), in seconds since the epoch."""
         start, end = -math.inf, math.inf
-        for guard in self._guards:
+        for guard in self.guards:
             try:
                 first, last = guard_span(guard, row)
             except UNDEFINED as error:

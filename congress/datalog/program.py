@@ -98,6 +98,11 @@ class Program:
         self._numbers = count(1)
         self._in_order = True
 
+    @property
+    def now(self) -> float:
+        """The time that rules see."""
+        return self._now()
+
     def find(self, policy: str, rule: syntax.Rule) -> str | None:
         """The id of a policy's rule that is the same as this one."""
         return self._shapes.get(shape_of(policy, rule))

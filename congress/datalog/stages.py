@@ -34,8 +34,8 @@ _NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _AGE_TESTS = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 _NOW_TESTS = {f"datetime_{name}": op for name, op in _AGE_TESTS.items()}
 
-# A guard whose columns are still arguments: (op, datetime, seconds, whole seconds).
-OpenGuard = tuple[str, Arg, Arg, bool]
+# A guard whose columns are still arguments: (op, datetime, seconds, whole seconds, literal of the written body).
+OpenGuard = tuple[str, Arg, Arg, bool, int]
 
 
 def split_temporal(rule: Rule, rule_id: str, *, by_clock: bool) -> tuple[Rule, tuple[OpenGuard, ...]]:
@@ -83,8 +83,8 @@ def _as_guard(rule: Rule, item: Test) -> tuple[OpenGuard, Test] | None:
     if test.negated:
         op = _NEGATED[op]
     if name == "age":
-        return (op, item.inputs[0], right, False), test
-    return (op, right, Const(0), True), test
+        return (op, item.inputs[0], right, False, test.source), test
+    return (op, right, Const(0), True, test.source), test
 
 
 def _mentions(item: Item) -> set[str]:
@@ -121,8 +121,8 @@ def split_aggregate(
     kept: tuple[Arg, ...] = _named_variables(rule, guards) if aggregates else rule.args
     joined = list(kept)
     closed = tuple(
-        Guard(op, _position(datetime, joined), _position(seconds, joined), whole)
-        for op, datetime, seconds, whole in guards
+        Guard(op, _position(datetime, joined), _position(seconds, joined), whole, source)
+        for op, datetime, seconds, whole, source in guards
     )
     stages: list[Stage] = []
     source = hidden
@@ -155,7 +155,7 @@ def _position(arg: Arg, joined: list[Arg]) -> Const | int:
 def _named_variables(rule: Rule, guards: tuple[OpenGuard, ...]) -> tuple[str, ...]:
     """The body's variables, those made for expressions left out, in order of appearance."""
     seen: dict[str, None] = {}
-    for _, datetime, seconds, _ in guards:
+    for _, datetime, seconds, _, _ in guards:
         seen.update(dict.fromkeys(variables((datetime, seconds))))
     for item in rule.body:
         seen.update(dict.fromkeys(sorted(_mentions(item))))

@@ -628,3 +628,42 @@ def test_ages_compare_with_each_other() -> None:
     engine = make("older(x, y) :- s:vm(x, a), s:vm(y, b), age(a) > age(b)", vm=["x", "created"])
     engine.apply({"s:vm": ([(1, "1970-01-01T00:00:00Z"), (2, "1970-01-02T00:00:00Z")], [])})
     assert rows(engine, "p:older") == {(1, 2)}
+
+
+OLD = 'old(x) :- s:vm(x, t), age(t) >= "1h"'
+
+
+def test_a_proof_has_the_literals_over_the_time() -> None:
+    engine = make(OLD, now=DAY, vm=["x", "t"])
+    engine.apply({"s:vm": ([("a", "1970-01-01")], [])})
+    proof = engine.why("p:old", ("a",))
+    assert proof is not None
+    assert [child.reason for child in proof.children] == ["service", "test"]
+    assert proof.children[1].text == 'age(t) >= "1h"   with t = "1970-01-01"'
+    assert 'age(t) >= "1h"' in proof.render()
+    engine.add_rules("p", 'n(count(x)) :- s:vm(x, t), now(m), datetime_gt(m, t), age(t) < "9d"')
+    groups = engine.why("p:n", (1,))
+    assert groups is not None
+    texts = [child.text for child in groups.children if child.reason == "test"]
+    assert texts == ['datetime_gt(m, t)   with t = "1970-01-01"', 'age(t) < "9d"   with t = "1970-01-01"']
+
+
+@pytest.mark.parametrize(
+    ("rule", "dates", "literals", "reason"),
+    [
+        (OLD, ["1970-01-02"], {'age(t) >= "1h"'}, "it will from 1970-01-02T01:00:00Z on"),
+        (OLD.replace(">=", ">"), ["1970-01-02"], {'age(t) > "1h"'}, "it will from 1970-01-02T01:00:00Z on"),
+        (OLD, ["1970-01-04", "1970-01-03"], {'age(t) >= "1h"'}, "it will from 1970-01-03T01:00:00Z on"),
+        (OLD.replace(">=", "<"), ["1970-01-01"], {'age(t) < "1h"'}, "it did until 1970-01-01T01:00:00Z"),
+        (OLD + ', age(t) < "30m"', ["1970-01-01"], {'age(t) < "30m"'}, "it never will"),
+        (OLD, ["soon"], {'age(t) >= "1h"'}, "it never will"),
+        (OLD, ["9999-12-31T23:59:59"], {'age(t) >= "1h"'}, "it will from 253402304399 s after 1970 on"),
+    ],
+)
+def test_why_not_names_the_time_that_is_missing(rule: str, dates: list[str], literals: set[str], reason: str) -> None:
+    engine = make(rule, now=DAY, vm=["x", "t"])
+    engine.apply({"s:vm": ([("a", date) for date in dates] + [("b", "1980-01-01")], [])})
+    [miss] = engine.why_not("p:old", ("a",)).rules
+    assert {one.literal for one in miss.misses} == literals
+    assert [one.bindings["t"] for one in miss.misses] == sorted(dates)
+    assert miss.reason == f"its body holds, but not at this time: {reason}"
