@@ -4,7 +4,7 @@
 ::
 
     ClientError
-    ├── SettingsError            what says where the server is, or who asks, cannot be used
+    ├── SettingsError            what says where the server is, who asks, or what is asked about, cannot be used
     ├── Unreachable              no answer came
     ├── NotCongress              an answer came, but not from Congress
     ├── Broken                   a stream, or a long answer, ended in the middle
@@ -24,6 +24,7 @@
 Each of them has a ``message`` and a ``hint``: what to do next, or an empty text.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -44,7 +45,7 @@ class ClientError(Exception):
 
 
 class SettingsError(ClientError):
-    """What says where the server is, or who asks, cannot be used."""
+    """What says where the server is, who asks, or what is asked about, cannot be used."""
 
     exit_code = 2
 
@@ -194,24 +195,44 @@ _HINTS: Final[Mapping[int, str]] = {
     500: "The server's log has more under this request's id.",
     503: "Wait a moment and try again; `congress doctor` says which part does not answer.",
 }
-_LISTS: Final[tuple[tuple[str, str], ...]] = (
-    ("/rules", "`congress rule list POLICY` shows the rules of a policy."),
-    ("/tables", "`congress table list NAME` shows the tables of a policy or service."),
-    ("/v1/policies", "`congress policy list` shows the policies."),
+_COLUMNS: Final = "`congress table show OWNER:TABLE` shows the columns; one without a name goes by its number, from 0."
+_TAKEN: Final = "`congress service list` and `congress policy list` show the names that are taken."
+_ADVICE: Final[tuple[tuple[int, str, str], ...]] = (  # the status, where it was asked, what helps; the first that fits
+    (400, r"/tables/[^/]+/(rows|why|why-not)$", _COLUMNS),
+    (400, r"/guard$", "`congress guard show` shows the settings there are, with their values."),
+    (400, r"\?action=execute$", "`congress service actions NAME` shows the actions with their arguments."),
     (
+        400,
+        r"/v1/cloud-services(/[^/?]+)?$",
+        "`congress driver list` shows the drivers, `congress driver show DRIVER` the options of one.",
+    ),
+    (404, "/rules", "`congress rule list POLICY` shows the rules of a policy."),
+    (404, "/tables|/v1/stream", "`congress table list NAME` shows the tables of a policy or service."),
+    (404, "/v1/policies", "`congress policy list` shows the policies."),
+    (
+        404,
         "/v1/cloud-services",
         "`congress service list` shows the services, `congress service actions NAME` their actions.",
     ),
-    ("/v1/system/drivers", "`congress driver list` shows the drivers."),
-    ("/v1/executions", "`congress execution list` shows the executions."),
-    ("/v1/execution-sets", "`congress execution set list` shows the sets that wait."),
-    ("/v1/breakers", "`congress service list` shows the services."),
-    ("/v1/librarypolicies", "`congress library list` shows the library."),
+    (404, "/v1/system/drivers", "`congress driver list` shows the drivers."),
+    (404, "/v1/executions", "`congress execution list` shows the executions."),
+    (404, "/v1/execution-sets", "`congress execution set list` shows the sets that wait."),
+    (404, "/v1/breakers", "`congress service list` shows the services."),
+    (404, "/v1/librarypolicies", "`congress library list` shows the library."),
+    (409, "/rules", "`congress rule list POLICY` shows the rules of a policy."),
+    (409, "/v1/(policies|cloud-services)$", _TAKEN),
+    (409, "/v1/executions/", "`congress execution show EXECUTION` shows how far it is."),
+    (409, "/v1/execution-sets/", "`congress execution set show SET` shows it as it is now."),
+    (409, "/v1/librarypolicies", "`congress library list` shows the library."),
 )
 
 
 def error_of(status: int, message: str, *, path: str = "", **more: Any) -> ApiError:
-    """The error for a response; ``more`` are the arguments of :class:`ApiError`."""
+    """The error for a response.
+
+    :param path: where it was asked, with ``?action=`` where the query has one.
+    :param more: arguments of :class:`ApiError`.
+    """
     kind = _BY_STATUS.get(status, Refused if status < 500 else ServerFault)
     if kind is InvalidRequest and more.get("code") in _RULE_CODES:
         kind = InvalidRule
@@ -219,6 +240,5 @@ def error_of(status: int, message: str, *, path: str = "", **more: Any) -> ApiEr
 
 
 def _hint(status: int, path: str) -> str:
-    if status == 404:
-        return next((hint for part, hint in _LISTS if part in path), "")
-    return _HINTS.get(status, "")
+    advice = (hint for at, where, hint in _ADVICE if at == status and re.search(where, path))
+    return next(advice, _HINTS.get(status, ""))

@@ -84,7 +84,8 @@ class Transport:
 
         response = self._guarded(send)
         if response.status_code >= 300:
-            raise _error(response, path)
+            action = (query or {}).get("action")
+            raise _error(response, f"{path}?action={action}" if action else path)
         return response
 
     def pages(

@@ -69,3 +69,34 @@ def test_a_miss_does_not_stop_the_others_from_being_deleted(kind: str, run: Run,
     for other, left in (("policy", "doomed"), ("service", "doomed2"), ("library", "doomed")):
         if other != kind:
             run(other, "delete", left)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        ("service create advised push", 1, "`congress service list` and `congress policy list` show the names"),
+        ("service create nobody novax", 1, "`congress driver list` shows the drivers"),
+        ("service create nobody nova --config foo=1", 1, "`congress driver show DRIVER`"),
+        ("service update advised --config foo=1", 1, "`congress driver show DRIVER`"),
+        ("policy create advice", 1, "`congress service list` and `congress policy list` show the names"),
+        ("rule create advice p(1)", 1, "`congress rule list POLICY`"),
+        ("guard set --policy advice mode=fly", 1, "`congress guard show`"),
+        ("execute advised:fake_act a 5 --named x=true", 1, "`congress service actions NAME`"),
+        ("watch advice lab", 2, "OWNER:TABLE"),
+        ("watch advice:nix", 5, "`congress table list NAME`"),
+        ("row list advice:p --sort nope", 1, "`congress table show OWNER:TABLE`"),
+        ("row list advice:p --where nope=1", 1, "`congress table show OWNER:TABLE`"),
+        ("why advice:p 1 2", 2, "`congress table show OWNER:TABLE`"),
+        ("push advised:owners /nope", 2, "or - for standard input"),
+        ("push advised:owners /nope.csv", 2, "or - for standard input"),
+        ("policy create q1 --file /nope", 2, "or - for standard input"),
+        ("library create /tmp --name BadFlavors", 2, "or - for standard input"),
+        ("execution set approve nix --digest x", 5, "`congress execution set list`"),
+    ],
+)
+def test_an_error_says_what_to_do_next(words: str, code: int, hint: str, run: Run, cloud: Connection) -> None:
+    if not list(cloud.policies.list(name="advice")):
+        cloud.policies.create("advice", rules=["p(1)"])
+        cloud.cloud_services.create("advised", "fake")
+    error = run(*words.split(), code=code)
+    assert hint in error.partition("\nnext: ")[2]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from congress.client.errors import SettingsError
 from congress.client.values import Row, Value, value_of
 from congress.tools.errors import ToolError
 
@@ -21,13 +22,16 @@ _WORDS: Final = {"true": True, "false": False, "": None}
 def text_of(path: str) -> str:
     """A file's text; that of standard input for ``-``.
 
-    :raises ToolError: it cannot be read.
+    :raises SettingsError: it cannot be read.
     """
     if path == "-":
         return sys.stdin.read()
     from congress.tools.documents import read_text  # noqa: PLC0415  # with PyYAML, 0.03 s
 
-    return read_text(Path(path))
+    try:
+        return read_text(Path(path))
+    except ToolError as error:
+        raise SettingsError(str(error), "Give the path of a file, or - for standard input.") from error
 
 
 def document_of(path: str) -> Any:
