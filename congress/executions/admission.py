@@ -8,7 +8,7 @@ from typing import Any, Final
 from congress.datalog.values import Row
 from congress.executions.guard import Guard, Verdict, held_by
 from congress.executions.ledger import Batch, Ledger
-from congress.executions.model import Execution, person
+from congress.executions.model import Execution, digest_of, person
 from congress.executions.sets import CAPPED, DECIDED, SetNames, waiting
 from congress.executions.states import Reason, State, Trigger
 
@@ -77,6 +77,18 @@ class Admission:
         if found:
             self.again(batch, found, "ledger", now)
         return bool(found)
+
+    def recognized(self, new: Iterable[Execution]) -> list[Execution]:
+        """New executions, known as the same that was asked for before anybody knew the places of its arguments."""
+        found, before = list(new), None
+        for at, one in enumerate(found):
+            as_given = digest_of(one.origin.policy, one.call)
+            if as_given == one.digest:
+                continue
+            before = self._open_digests() if before is None else before
+            if as_given in before or self._guard.history.last(as_given) is not None:
+                found[at] = replace(one, digest=as_given)
+        return found
 
     def verdicts(self, new: Sequence[Execution], now: float) -> list[Verdict]:
         """What would be decided about executions that nobody has asked for."""

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any, Final, Self
 
 from congress.bus.codec import portable
@@ -83,7 +84,8 @@ class Origin:
 class Execution:
     """One action that was asked for and what has become of it.
 
-    ``digest`` is of policy, service, action and arguments: the same digest is the same action for the same policy.
+    ``digest`` is of policy, service, action and arguments: the same digest is the same action for the same policy; it
+    stays as it was made.
     ``set_id`` names the set of which it was held or proposed, if it was.  ``version`` counts its changes; a change is
     written only over the version that it was made from.
     """
@@ -213,8 +215,13 @@ def event_shown(event: Event, call: Call | None = None) -> dict[str, Any]:
     }
 
 
-def digest_of(policy: str, call: Call) -> str:
-    """What tells whether two executions are the same action; ``1`` and ``1.0`` are one value."""
+def digest_of(policy: str, call: Call, arguments: Sequence[str] = ()) -> str:
+    """What tells whether two executions are the same action; ``1`` and ``1.0`` are one value.
+
+    :param arguments: what the action takes, in order, where that is known: then it is all the same whether they are
+        given by place or by name.
+    """
+    call = _placed(call, arguments)
 
     def plain(value: Value) -> Any:
         given = decode(value)
@@ -231,13 +238,23 @@ def digest_of(policy: str, call: Call) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def _placed(call: Call, arguments: Sequence[str]) -> Call:
+    """The call with as many arguments as possible in their places instead of by name."""
+    given = len(call.positional)
+    if not call.named or not call.named.keys().isdisjoint(arguments[:given]):
+        return call  # none of them twice: it will be refused
+    placed = list(takewhile(call.named.__contains__, arguments[given:]))
+    named = {name: value for name, value in call.named.items() if name not in placed}
+    return replace(call, positional=(*call.positional, *(call.named[name] for name in placed)), named=named)
+
+
 def set_digest(executions: Sequence[Execution]) -> str:
     """What an approval is bound to: exactly these executions, in any order."""
     text = "\n".join(sorted(f"{execution.id} {execution.digest}" for execution in executions))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def new_execution(call: Call, origin: Origin, now: float) -> Execution:
-    """An execution that nothing has been decided about yet."""
+def new_execution(call: Call, origin: Origin, now: float, arguments: Sequence[str] = ()) -> Execution:
+    """An execution that nothing has been decided about yet.  :param arguments: as of :func:`digest_of`."""
     trigger = Trigger.LIVE if origin.table else Trigger.NONE
-    return Execution(new_id(), call, origin, digest_of(origin.policy, call), now, now, trigger=trigger)
+    return Execution(new_id(), call, origin, digest_of(origin.policy, call, arguments), now, now, trigger=trigger)
