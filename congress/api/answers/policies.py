@@ -170,6 +170,7 @@ PROOF: Final = Object(
                 {
                     "service": Member(TEXT, "The service."),
                     "sequence": Member(INTEGER, "The number of the publication."),
+                    "or_before": Member(Plain("boolean"), "Whether the row may have come with an earlier one."),
                     "ids": Member(MapOf(TEXT), "The poll, request and the like that brought it."),
                 },
             ),
