@@ -27,7 +27,7 @@ CODES: Final[Mapping[int, str]] = {
     1018: "Execute action's arguments are not of the right form",
     1019: "Rule not permitted on a cloud service's tables",
     1020: "Policy does not exist",
-    1022: "The abbreviation is not a string of at most 5 characters",
+    1022: "The abbreviation is not a string of 1 to 5 characters",
 }
 
 

@@ -18,7 +18,7 @@ from congress.datalog.diagnostics import Diagnostic, PolicyError
 from congress.db.library import LibraryRecord
 from congress.library.errors import LibraryPolicyInvalid
 from congress.policy.errors import RuleInvalid
-from congress.policy.naming import checked_abbreviation, checked_kind, checked_name
+from congress.policy.naming import checked_abbreviation, checked_kind, checked_name, checked_rule_name
 from congress.policy.policies import parse_one
 
 KEYS: Final = ("name", "abbreviation", "description", "kind", "depends-on", "rules")
@@ -44,7 +44,7 @@ def record_of(document: Mapping[str, Any]) -> LibraryRecord:
     return LibraryRecord(
         name=name,
         abbreviation=checked_abbreviation(document.get("abbreviation"), name),
-        description=_text(document.get("description"), "description"),
+        description=_text(document.get("description"), "description").rstrip(),
         kind=checked_kind(document.get("kind")),
         depends_on=_names(document.get("depends-on")),
         rules=_rules(rules, name),
@@ -82,6 +82,7 @@ def _rules(given: Sequence[Any], policy: str) -> tuple[Mapping[str, Any], ...]:
 def _check_shape(rule: object, number: int) -> None:
     if not isinstance(rule, Mapping) or not isinstance(rule.get("rule"), str):
         raise LibraryPolicyInvalid(f"rules[{number}] must be an object whose `rule` is a text")
+    checked_rule_name(rule.get("name"))
     for key, value in rule.items():
         if key not in _RULE_KEYS:
             raise LibraryPolicyInvalid(f"rules[{number}]: {str(key)!r:.100} is not a key of a rule")

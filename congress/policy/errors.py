@@ -73,7 +73,7 @@ class InvalidPolicy(PolicyRuntimeError):
 
 @portable
 class InvalidAbbreviation(PolicyRuntimeError):
-    """An abbreviation is a text of at most five characters."""
+    """An abbreviation is a text of one to five characters."""
 
     code = 1022
 
@@ -90,6 +90,11 @@ class PolicyProtected(PolicyRuntimeError):
     """The policies ``classification`` and ``action`` cannot be deleted."""
 
     code, status = 403, 403
+
+
+@portable
+class InvalidRuleName(PolicyRuntimeError):
+    """The name of a rule cannot be part of its address."""
 
 
 @portable

@@ -34,13 +34,27 @@ def checked_name(name: object) -> str:
 def checked_abbreviation(abbreviation: object, name: str) -> str:
     """A policy's abbreviation: what was given, or the beginning of the name.
 
-    :raises InvalidAbbreviation: it is no text, or too long.
+    :raises InvalidAbbreviation: it is no text, empty or too long.
     """
     if abbreviation is None:
         return name[:5]
-    if not isinstance(abbreviation, str) or len(abbreviation) > 5:
+    if not isinstance(abbreviation, str) or not 1 <= len(abbreviation) <= 5:
         raise errors.InvalidAbbreviation
     return abbreviation
+
+
+def checked_rule_name(name: object) -> str | None:
+    """A rule's name; an empty one is none.
+
+    :raises InvalidRuleName: no address could have it.
+    """
+    if name is None or name == "":
+        return None
+    if not isinstance(name, str):
+        raise errors.InvalidRuleName("the name of a rule is a text")
+    if "/" in name or name in (".", ".."):
+        raise errors.InvalidRuleName(f"{name!r:.100} cannot name a rule: its address would lead elsewhere")
+    return name
 
 
 def checked_kind(kind: object) -> str:

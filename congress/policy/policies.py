@@ -24,7 +24,7 @@ from congress.db.rules import RuleRecord, RuleStore
 from congress.policy import errors
 from congress.policy.deltas import merge
 from congress.policy.dependencies import tables_read
-from congress.policy.naming import checked_abbreviation, checked_kind, checked_name
+from congress.policy.naming import checked_abbreviation, checked_kind, checked_name, checked_rule_name
 
 LOG = logging.getLogger(__name__)
 
@@ -331,6 +331,8 @@ class Policies:
         policy = self.find(key)
         old = self.find_rule(policy, rule_key)
         record = replace(old.record, **{**changes, "comment": changes.get("comment", old.record.comment) or ""})
+        if record.name != old.record.name:
+            record = replace(record, name=checked_rule_name(record.name))
         new = replace(old, record=record)
         if record.rule != old.record.rule:
             (parsed,) = self._parse_new(policy, [RuleText(record.rule, record.name, record.comment)])
@@ -353,7 +355,9 @@ class Policies:
         """Rules as users give them, each once; every finding in all of them is reported at once."""
         found: dict[object, StoredRule] = {}
         findings: list[Diagnostic] = []
+        known = {rule.record.name for rule in policy.rules.values()}  # from before names were checked
         for text in texts:
+            name = text.name if text.name in known else checked_rule_name(text.name)
             try:
                 parsed = text.parsed(policy.record.name)
             except errors.RuleInvalid as error:
@@ -361,7 +365,7 @@ class Policies:
                     raise
                 findings += error.__cause__.diagnostics
                 continue
-            record = RuleRecord(policy.record.id, text.rule, text.name, text.comment)
+            record = RuleRecord(policy.record.id, text.rule, name, text.comment)
             rule = StoredRule(record, parsed)
             found.setdefault(_shape(rule), rule)
         if findings:

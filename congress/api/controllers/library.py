@@ -16,7 +16,7 @@ _ONE: Final = "/v1/librarypolicies/{library_policy}"
 _RULE: Final = Fields(
     {
         "rule": Key(Text(1_000_000, shortest=1), "One rule or fact.", required=True, missing_code=1002),
-        "name": Key(Text(nullable=True), "A name for it."),
+        "name": Key(Text(nullable=True), "A name for it, without `/`."),
         "comment": Key(Text(nullable=True), "A comment on it."),
     },
     name="LibraryRuleCreate",
@@ -25,7 +25,7 @@ _NAME: Final = Text(255, code=1010)
 _RULES: Final = Listed(_RULE, 100_000)
 _KEYS: Final = {
     "abbreviation": Key(
-        Text(5, nullable=True, code=1022), "A short form; by default the name's first five characters."
+        Text(5, shortest=1, nullable=True, code=1022), "A short form; by default the name's first five characters."
     ),
     "description": Key(Text(65_535, nullable=True), "What the policy is for."),
     "kind": Key(Choice(KINDS, nullable=True, fold=True), "The kind of the policies made of it."),

@@ -22,14 +22,14 @@ _POLICIES: Final = Listing(POLICY_SHAPE)
 RULE_BODY: Final = Fields(
     {
         "rule": Key(Text(1_000_000, shortest=1), "One rule or fact.", required=True, missing_code=1002),
-        "name": Key(Text(nullable=True), "A name for it.", default=None),
+        "name": Key(Text(nullable=True), "A name for it, without `/`.", default=None),
         "comment": Key(Text(nullable=True), "A comment on it.", default=None),
     },
     name="RuleCreate",
 )
 _DESCRIPTION: Final = Key(Text(65_535, nullable=True), "What the policy is for.", default=None)
 _ABBREVIATION: Final = Key(
-    Text(5, nullable=True, code=1022),
+    Text(5, shortest=1, nullable=True, code=1022),
     "A short form for logs; by default the name's first five characters.",
     default=None,
 )
@@ -70,7 +70,7 @@ REPLACE_BODY: Final = Fields(
 UPDATE_BODY: Final = Fields(
     {
         "description": Key(Text(65_535, nullable=True), "What the policy is for."),
-        "abbreviation": Key(Text(5, nullable=True, code=1022), "A short form for logs."),
+        "abbreviation": Key(Text(5, shortest=1, nullable=True, code=1022), "A short form for logs."),
         "rules": _NEW_RULES,
         **_SAME,
     },
