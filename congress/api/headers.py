@@ -17,7 +17,7 @@ DEFAULTS: Final = {
 _HSTS: Final = ("Strict-Transport-Security", "max-age=31536000")
 _METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _ALLOWED: Final = "Authorization, Content-Type, Last-Event-ID, X-Auth-Token, X-OpenStack-Request-ID"
-_EXPOSED: Final = "Location, Retry-After, WWW-Authenticate, X-Openstack-Request-Id"
+_EXPOSED: Final = "Link, Location, Retry-After, WWW-Authenticate, X-Openstack-Request-Id"
 ANY: Final = "*"
 
 

@@ -20,7 +20,7 @@ from congress.api.body import parse
 from congress.api.call import Call
 from congress.api.encoding import JSON, NDJSON, dumps, ndjson_of, ndjson_of_rows, rows_document
 from congress.api.errors import ApiError
-from congress.api.schema import Number, Parameter, Text
+from congress.api.schema import Flag, Number, Parameter, Text
 from congress.api.shapes import MapOf, Member, Object, Shape
 from congress.datalog.values import Bool, Row, Value, encode, encode_row
 
@@ -133,7 +133,7 @@ class Listing:
         return names
 
     def _filtered(self, call: Call, entries: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        wanted = {name: set(call.parameters[name]) for name in self.filters if call.parameters[name]}
+        wanted = {name: set(map(_word, call.parameters[name])) for name in self.filters if call.parameters[name]}
         if not wanted:
             return list(entries)
         return [e for e in entries if all(_word(e.get(name)) in words for name, words in wanted.items())]
@@ -158,9 +158,12 @@ class Listing:
 
 def _filter(name: str, member: Member) -> Parameter:
     text = f"Only entries whose `{name}` is this; given several times: one of these."
-    if "null" in str(member.shape.document()):
+    document = member.shape.document()
+    nullable = "null" in str(document)
+    if nullable:
         text += " An empty one stands for null too."
-    return Parameter(Text(1000), text, repeated=True)
+    boolean = document.get("type") in ("boolean", ["boolean", "null"])
+    return Parameter(Flag(nullable) if boolean else Text(1000), text, repeated=True)
 
 
 def _word(value: object) -> str:

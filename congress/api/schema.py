@@ -330,6 +330,8 @@ def check_query(parameters: Mapping[str, Parameter], query: Mapping[str, list[st
 
 def _from_word(schema: Schema, word: str, place: str) -> Any:
     if isinstance(schema, Flag):
+        if schema.nullable and not word:
+            return None
         if word.lower() not in _WORDS:
             raise Invalid(place, f"must be true or false, not {word!r:.80}.")
         return _WORDS[word.lower()]

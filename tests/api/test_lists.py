@@ -70,6 +70,9 @@ def test_without_parameters_a_list_is_what_it_was(client: Client) -> None:
         ("name=a", ["2", "3"]),
         ("name=a&name=b&sort=id:desc", ["3", "2", "1"]),
         ("name=a&enabled=true", ["3"]),
+        ("enabled=FALSE", ["2"]),
+        ("enabled=1", ["1", "3", "4"]),
+        ("enabled=False&enabled=True", ["1", "2", "3", "4"]),
         ("name=%C3%89", ["4"]),
         ("description=", ["1", "3"]),
         ("description=x,+y", ["2"]),
@@ -105,7 +108,7 @@ def test_pages_of_a_list_that_is_sorted_filtered_and_cut_are_the_list(client: Cl
 @pytest.mark.parametrize(
     "query",
     ["sort=", "sort=config", "sort=name:up", "sort=name,,id", "fields=", "fields=nope", "fields=id,,name", "nope=1",
-     "marker=nobody", "enabled=false&marker=1", "limit=0", "limit=100001"],
+     "marker=nobody", "enabled=false&marker=1", "enabled=banana", "enabled=", "limit=0", "limit=100001"],
 )  # fmt: skip
 def test_what_a_list_cannot_do_is_said(client: Client, query: str) -> None:
     answer = client("GET", f"/v1/cloud-services?{query}")

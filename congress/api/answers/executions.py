@@ -164,8 +164,18 @@ def _guard(name: str, kind: str, settings: Object, own: Object) -> Object:
     )
 
 
+def _guard_body(name: str, own: Object) -> Object:
+    fixed = {key: Member(TEXT, "As it is: it cannot be changed.", optional=True) for key in ("id", "kind", "name")}
+    shown = Member(MapOf(ANYTHING), "As they are: they follow from `own` and the defaults.", optional=True)
+    given = Member(own, "All settings that are not the defaults, where they do not stand beside it.", optional=True)
+    members = {**own.members, **fixed, "settings": shown, "own": given}
+    return Object(name, "The settings that are not the defaults: as they are, or in `own`.", members, closed=True)
+
+
 POLICY_GUARD: Final = _guard("PolicyGuard", "policy", POLICY_SETTINGS, POLICY_OVERRIDE)
 SERVICE_GUARD: Final = _guard("ServiceGuard", "service", SERVICE_SETTINGS, SERVICE_OVERRIDE)
+POLICY_GUARD_BODY: Final = _guard_body("PolicyGuardReplace", POLICY_OVERRIDE)
+SERVICE_GUARD_BODY: Final = _guard_body("ServiceGuardReplace", SERVICE_OVERRIDE)
 GUARD: Final = Object(
     "Guard",
     "The guard of a policy or a service.",

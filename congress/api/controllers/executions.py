@@ -10,7 +10,7 @@ from congress.api.answers.executions import EXECUTION, SET, TRAILED, WHOLE_SET
 from congress.api.auth.names import Access
 from congress.api.call import Call
 from congress.api.encoding import NDJSON
-from congress.api.errors import ApiError
+from congress.api.errors import ApiError, failure_of
 from congress.api.names import LEDGER, POLICY
 from congress.api.paging import Listing, lines_of, ndjson_response, next_link
 from congress.api.routing import route
@@ -102,13 +102,15 @@ _ONE: Final = "/v1/executions/{execution}"
 _MOST: Final = 1000
 _DEFAULT: Final = 100
 _NAME: Final = Text(510, shortest=1)
+_SEVERAL: Final = ", separated by commas or given several times."
 _FILTERS: Final = {
-    "state": Parameter(Text(200), "Only those in one of these states, separated by commas."),
-    "reason": Parameter(Text(400), "Only those with one of these reasons, separated by commas."),
-    "policy": Parameter(_NAME, "Only those of a policy, by its name."),
+    "state": Parameter(Text(200), f"Only those in one of these states{_SEVERAL}", repeated=True),
+    "reason": Parameter(Text(400), f"Only those with one of these reasons{_SEVERAL}", repeated=True),
+    "policy": Parameter(Text(510), "Only those of a policy, by its name; an empty one: those of none."),
     "service": Parameter(_NAME, "Only those at a service, by its name."),
     "action": Parameter(_NAME, "Only those of an action, without its service."),
     "set": Parameter(_NAME, "Only those of a set."),
+    "digest": Parameter(_NAME, "Only those with this digest: the same action for the same policy."),
     "since": Parameter(Moment(), "Only those asked for at or after this moment, in seconds since 1970."),
     "until": Parameter(Moment(), "Only those asked for before this moment, in seconds since 1970."),
 }
@@ -142,11 +144,11 @@ def _filters(call: Call) -> dict[str, Any]:
 
     :raises ApiError: 400 for a state or reason that there is not.
     """
-    given = {name: call.parameters[name] for name in _FILTERS if call.parameters[name] is not None}
+    given = {name: call.parameters[name] for name in _FILTERS if call.parameters[name] not in (None, [])}
     found = {{"set": "set_id"}.get(name, name): value for name, value in given.items()}
     for name, plural, kind in (("state", "states", State), ("reason", "reasons", Reason)):
         if name in found:
-            words = [word.strip() for word in found.pop(name).split(",")]
+            words = [word.strip() for given in found.pop(name) for word in given.split(",")]
             unknown = [word for word in words if word not in list(kind)]
             if unknown:
                 raise ApiError(400, f"There is no {name} {unknown[0]!r:.60}; there are {', '.join(kind)}.")
@@ -162,14 +164,20 @@ class ExecutionsController:
         "/v1/executions",
         "List executions, newest first",
         **_EXECUTIONS.declared,
-        notes="With `sort=created_at` the oldest come first.",
+        notes="With `sort=created_at` the oldest come first. The ledger keeps many, so it sorts and finds them only by "
+        "what is named here; `state` and `reason` take several values, the others one.",
     )
     def list_executions(self, call: Call) -> Any:
         limit, after = call.parameters["limit"], call.parameters["marker"]
         asked: dict[str, Any] = {"filters": _filters(call), "limit": limit + 1, "after": after}
         if any(not down for _, down in _EXECUTIONS.order(call)):
             asked["oldest_first"] = True
-        found = call.backend.call(LEDGER, "list_executions", **asked)
+        try:
+            found = call.backend.call(LEDGER, "list_executions", **asked)
+        except Exception as error:
+            if after is None or failure_of(error).status != 404:
+                raise
+            raise ApiError(400, f"The marker {after!r:.100} is no entry of this list.") from error
         more = next_link(call, found[limit - 1]["id"]) if len(found) > limit else {}
         return _EXECUTIONS.given(call, found[:limit], more)
 

@@ -9,12 +9,14 @@ from congress.api.answers.executions import (
     DRY_RUN,
     GUARD,
     POLICY_GUARD,
-    POLICY_OVERRIDE,
+    POLICY_GUARD_BODY,
     SERVICE_GUARD,
-    SERVICE_OVERRIDE,
+    SERVICE_GUARD_BODY,
 )
 from congress.api.call import Call
+from congress.api.controllers.policies import unchanged
 from congress.api.controllers.services import name_of
+from congress.api.errors import ApiError
 from congress.api.names import LEDGER, POLICY
 from congress.api.paging import Listing
 from congress.api.routing import route
@@ -25,9 +27,13 @@ _BREAKERS: Final = Listing(BREAKER)
 _OF_POLICY: Final = "/v1/policies/{policy}/guard"
 _OF_SERVICE: Final = "/v1/cloud-services/{service}/guard"
 _ALIASES: Final = ("/v1/data-sources/{service}/guard",)
-_POLICY_BODY: Final = Told(Mapped(), POLICY_OVERRIDE)
-_SERVICE_BODY: Final = Told(Mapped(), SERVICE_OVERRIDE)
-_NOTES: Final = "The settings stand in the guard reference. What is held or proposed is decided about anew."
+_POLICY_BODY: Final = Told(Mapped(), POLICY_GUARD_BODY)
+_SERVICE_BODY: Final = Told(Mapped(), SERVICE_GUARD_BODY)
+_NOTES: Final = (
+    "The settings stand in the guard reference; they are given as they are, or under `own` as they are shown. "
+    "What is held or proposed is decided about anew."
+)
+_READ_ONLY: Final = ("id", "kind", "name", "settings")
 _BREAKER: Final = "/v1/breakers/{service}"
 _WHY: Final = Fields({"detail": Key(Text(2000, nullable=True), "Why.", default=None)}, name="BreakerRequest")
 
@@ -180,7 +186,29 @@ def _policy(call: Call, policy: str) -> str:
 
 
 def _put(call: Call, kind: str, name: str, merge: bool) -> Any:
-    return call.backend.call(LEDGER, "put_guard", kind=kind, name=name, settings=call.body, merge=merge)
+    settings = _own_settings(call, kind, name)
+    return call.backend.call(LEDGER, "put_guard", kind=kind, name=name, settings=settings, merge=merge)
+
+
+def _own_settings(call: Call, kind: str, name: str) -> dict[str, Any]:
+    """The settings in a body: of themselves, or as a guard is shown.
+
+    :raises ApiError: 400 for what is of another guard, or given in both forms.
+    """
+    if not call.body.keys() & {*_READ_ONLY, "own"}:
+        return dict(call.body)
+    current = call.backend.call(LEDGER, "get_guard", kind=kind, name=name)
+    if call.body.get("settings", current["settings"]) != current["settings"]:
+        message = "settings are shown, not set: what is to be other than the defaults stands in own."
+        raise ApiError(400, message, data={"place": "settings"})
+    given = unchanged(call.body, current, _READ_ONLY)
+    own = given.pop("own", None)
+    if own is None:
+        return given
+    if given or not isinstance(own, dict):
+        message = "own must be an object, and settings stand in it or beside it, not both."
+        raise ApiError(400, message, data={"place": "own"})
+    return own
 
 
 def _set_breaker(call: Call, service: str, state: str) -> Any:

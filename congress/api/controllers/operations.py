@@ -15,7 +15,7 @@ _PATIENCE: Final = 2.0  # seconds; a probe that hangs helps nobody
 
 
 class OperationsController:
-    """``/health`` and ``/metrics``: outside of ``/v1`` and of authentication, and without anything secret."""
+    """``/health`` and ``/metrics``: outside of ``/v1``, and without anything secret; ``/health`` needs no login."""
 
     @route("GET", "/health/live", "Tell that the process serves requests", answer=ALIVE)
     def live(self, call: Call) -> Any:
