@@ -2,13 +2,14 @@
 """The interactive console for trying rules: what it understands, without the terminal it is typed into."""
 
 from collections.abc import Callable, Iterator
+from itertools import count, islice
 from pathlib import Path
 
 from congress.datalog.diagnostics import DatalogError
-from congress.datalog.engine import Delta, Engine
+from congress.datalog.engine import Delta, Engine, NewRule
 from congress.datalog.explain import show
 from congress.datalog.formatter import format_rule
-from congress.datalog.parser import parse_query
+from congress.datalog.parser import parse, parse_query
 from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Atom, Constant, Rule
 from congress.datalog.values import Row
@@ -17,15 +18,18 @@ from congress.tools.datafiles import read_data
 from congress.tools.errors import ToolError
 from congress.tools.workspace import Workspace, add_data
 
+SHOWN = 100
+"""Rows of a change that are shown."""
+
 HELP = """\
 p(x) :- q(x)            add a rule or a fact; what follows from it is shown
 ? p(x), x > 3           ask: every binding for which the literals hold
 + nova:servers("a", 1)  insert a row of a cloud service (its table is made at its first row)
 - nova:servers("a", 1)  retract it
 .why p("a")             why a row is there      .whynot p("a")   why it is not
-.rules                  the rules with their numbers; .remove NUMBER takes one away
+.rules                  the rules with their ids; .remove ID takes one away
 .tables                 all tables with their sizes; .rows TABLE lists one
-.plan NUMBER            how a rule is evaluated
+.plan ID                how a rule is evaluated
 .load FILE              rows from a JSON, YAML or CSV file
 .policy NAME            work in another policy
 .help  .quit"""
@@ -38,6 +42,7 @@ class Console:
         self.engine: Engine = workspace.engine
         self.policy = workspace.default_policy
         self.finished = False
+        self._numbers = count(1)  # of typed rules; those of files have a dot in their ids
         if self.policy not in self.engine.policies():
             self.engine.create_policy(self.policy)
         self._commands: dict[str, Callable[[str], Iterator[str]]] = {
@@ -84,13 +89,18 @@ class Console:
             yield from self._add(line)
 
     def _add(self, text: str) -> Iterator[str]:
-        for rule_id in self.engine.add_rules(self.policy, text):
-            status = self.engine.status(rule_id)
+        new = [NewRule(self.policy, rule, f"r{next(self._numbers)}") for rule in parse(text).statements]
+        delta = self.engine.apply(add=new)
+        for rule in new:
+            status = self.engine.status(rule.id)
             yield from (finding.render() for finding in status.diagnostics)
-            yield f"rule {rule_id} is {status.state}"
+            yield f"rule {rule.id} is {status.state}"
+        yield from show_delta(delta)
 
     def _ask(self, text: str) -> Iterator[str]:
         answer = ask(self.engine, self.policy, text.strip())
+        for error in answer.errors:
+            yield f"passed over: {error.message} for {', '.join(map(show, error.inputs))}"
         names = [name or "?" for name in answer.columns]
         for row in sorted(answer.rows, key=repr):
             yield ", ".join(f"{name} = {show(value)}" for name, value in zip(names, row, strict=True)) or "true"
@@ -141,8 +151,16 @@ class Console:
             note = "" if state == "active" else f"   ({state})"
             yield f"{rule.id:>8} {rule.policy}: {' '.join(format_rule(rule.rule).split())}{note}"
 
-    def _remove(self, rule_id: str) -> Iterator[str]:
-        yield from show_delta(self.engine.apply(remove=[rule_id]))
+    def _remove(self, rule: str) -> Iterator[str]:
+        yield from show_delta(self.engine.apply(remove=[self._rule_id(rule)]))
+
+    def _rule_id(self, text: str) -> str:
+        """The id that is meant: ``2`` is short for ``r2``."""
+        ids = {rule.id for rule in self.engine.rules()}
+        for rule_id in (text, f"r{text}"):
+            if rule_id in ids:
+                return rule_id
+        raise ToolError(f"there is no rule {text!r}; .rules lists them")
 
     def _tables(self, _: str) -> Iterator[str]:
         for info in self.engine.tables():
@@ -154,8 +172,8 @@ class Console:
         for row in sorted(self.engine.rows(key), key=repr):
             yield f"{key}({', '.join(map(show, row))})"
 
-    def _plan(self, rule_id: str) -> Iterator[str]:
-        yield self.engine.plan(rule_id).render()
+    def _plan(self, rule: str) -> Iterator[str]:
+        yield self.engine.plan(self._rule_id(rule)).render()
 
     def _load(self, path: str) -> Iterator[str]:
         data = read_data([Path(path)], {})
@@ -174,7 +192,15 @@ class Console:
 
 
 def show_delta(delta: Delta) -> Iterator[str]:
-    """A change as signed rows."""
+    """A change as signed rows, the first of them where there are many."""
+    lines = _signed(delta)
+    yield from islice(lines, SHOWN)
+    left = sum(1 for _ in lines)
+    if left:
+        yield f"... and {left} more; .rows TABLE lists them"
+
+
+def _signed(delta: Delta) -> Iterator[str]:
     for table, change in delta.items():
         yield from (f"- {table}({', '.join(map(show, row))})" for row in change.retractions)
         yield from (f"+ {table}({', '.join(map(show, row))})" for row in change.insertions)

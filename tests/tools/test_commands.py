@@ -206,11 +206,13 @@ def test_repl_takes_lines_from_a_pipe(
 
 def test_the_console_helps_itself(folder: Path) -> None:
     console = Console(open_workspace([]))
-    assert console.run('likes("ann", "bob")') == ["rule r1 is active"]
+    assert console.run('likes("ann", "bob")') == ["rule r1 is active", '+ p:likes("ann", "bob")']
     assert console.run("friend(x, y) :- likes(x, y), likes(y, x)") == ["rule r2 is active"]
     assert console.run("? friend(x, y)") == ["0 answers"]
     assert 'nearest row: ("ann", "bob")' in console.run('.whynot friend("ann", "ann")')[0]
-    assert console.run('likes("bob", "ann")') == ["rule r3 is active"]
+    assert sorted(console.run('likes("bob", "ann")')) == [
+        '+ p:friend("ann", "bob")', '+ p:friend("bob", "ann")', '+ p:likes("bob", "ann")', "rule r3 is active",
+    ]  # fmt: skip
     assert len(console.run("? friend(x, y), x != y")) == 3
     assert console.run('? likes("ann", "bob")') == ["true", "yes"]
     assert sorted(console.run(".remove r3")) == [
@@ -365,3 +367,38 @@ def test_errors_in_a_query_are_shown_in_the_text_as_it_was_typed(
     answer = console.run(f"? {query}")[0]
     assert "error[" in answer
     assert "ask__" not in answer
+
+
+def test_the_console_shows_what_follows_from_a_rule(folder: Path) -> None:
+    console = Console(open_workspace([]))
+    assert console.run("p(x) :- q(x), not off(x)")[-1] == "rule r1 is active"
+    assert sorted(console.run("q(1)")) == ["+ p:p(1)", "+ p:q(1)", "rule r2 is active"]
+    assert sorted(console.run("off(1) q(2)")) == [
+        "+ p:off(1)", "+ p:p(2)", "+ p:q(2)", "- p:p(1)", "rule r3 is active", "rule r4 is active",
+    ]  # fmt: skip
+    assert sorted(console.run("r(x) :- q(x)")) == ["+ p:r(1)", "+ p:r(2)", "rule r5 is active"]
+    many = " ".join(f"q({number})" for number in range(10, 210))
+    lines = [line for line in console.run(many) if not line.startswith("rule ")]
+    assert len(lines) == 101
+    assert lines[-1] == "... and 500 more; .rows TABLE lists them"
+
+
+def test_the_console_takes_rules_by_id_or_number(folder: Path) -> None:
+    console = Console(open_workspace([folder / "netguard.policy"]))
+    console.run("mine(1)")
+    console.run("mine(2)")
+    assert console.run(".remove 1") == ["- netguard:mine(1)"]
+    assert "mine(2)" in console.run(".plan 2")[0]
+    assert console.run(".remove r2") == ["- netguard:mine(2)"]
+    assert console.run(".remove 2") == ["there is no rule '2'; .rules lists them"]
+    assert console.run(".plan netguard.9") == ["there is no rule 'netguard.9'; .rules lists them"]
+    assert '- netguard:group("t1", "g1")' in console.run(".remove netguard.3")
+
+
+def test_the_console_tells_what_built_ins_passed_over(folder: Path) -> None:
+    console = Console(open_workspace([]))
+    console.run("k(3)")
+    lines = console.run("? q(y) :- k(x), y = x / 0")
+    assert lines[0].startswith("passed over: ")
+    assert lines[0].endswith(" for 3, 0")
+    assert lines[1:] == ["0 answers"]
