@@ -261,14 +261,10 @@ class ExecutionService(Desk, Board, Subscriber):
         found = self.admission.recognized([self._made(call, origin, now) for call, origin in wanted])
         return [replace(execution, id=execution_id) for execution in found] if execution_id else found
 
-<<<<<<< HEAD
-    def _answered(self, execution_id: str, sending: int, answer: Answer) -> None:
-=======
     def _made(self, call: Call, origin: Origin, now: float) -> Execution:
         return new_execution(self.signatures.marked(call), origin, now, self.signatures.of(call).arguments)
 
-    def _answered(self, execution_id: str, attempt: int, answer: Answer) -> None:
->>>>>>> 7b2b9f8 (wip)
+    def _answered(self, execution_id: str, sending: int, answer: Answer) -> None:
         """A service answered.  Any thread; answers that come together are written together."""
         self._answers.append((execution_id, sending, answer))
         self.submit(self._take_answers)
