@@ -146,6 +146,15 @@ class Actor:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
+        # What is no Exception (SystemExit, say) ends the thread; whoever waits for an answer then gets one all the same.
+        try:
+            self._take_messages()
+        finally:
+            self._timers.clear()
+            self._ended = True
+            self._drain()
+
+    def _take_messages(self) -> None:
         self._guarded(self.on_start)
         while not self._stopping:
             message = self._next()
@@ -155,9 +164,6 @@ class Actor:
             if self._timers:
                 self._run_due()
         self._guarded(self.on_stop)
-        self._timers.clear()
-        self._ended = True
-        self._drain()
 
     def _drain(self) -> None:
         """Refuse what came too late."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker thread: order, timers, faults, ends."""
 
+import sys
 import threading
 import time
 
@@ -202,6 +203,29 @@ def test_an_override_stays_exposed() -> None:
     assert bus.call("worker", "echo", value=1) == ("derived", 1)
     assert bus.call("worker", "more") == 1
     assert Worker.exposed_names < Derived.exposed_names
+    assert bus.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_waits_for_a_worker_that_dies_is_told_at_once() -> None:
+    bus = Bus(bus_id="dying")
+    bus.start()
+    worker = Worker()
+    bus.add(worker)
+    asked = threading.Event()
+
+    def die() -> None:
+        asked.wait(5)
+        sys.exit("a library that thinks it may end the process")
+
+    worker.submit(die)
+    waiting = bus.ask("worker", "echo", value=1, timeout=60)
+    asked.set()
+    with pytest.raises(NotFound):
+        waiting.result(5)
+    with pytest.raises(NotFound):
+        bus.call("worker", "echo", value=1, timeout=60)
+    assert bus.remove("worker")
     assert bus.stop()
 
 
