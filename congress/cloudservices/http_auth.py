@@ -5,8 +5,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from congress.cloudservices.errors import Unavailable
+from congress.cloudservices.errors import DeadlineExceeded, Unavailable
 from congress.cloudservices.http_errors import Refused
+from congress.cloudservices.http_watch import watched, watched_session
 
 
 class FixedCredentials:
@@ -42,14 +43,17 @@ class KeystoneCredentials:
         from keystoneauth1 import session  # noqa: PLC0415
         from keystoneauth1.identity import v3  # noqa: PLC0415
 
-        self._session: Any = session.Session(auth=v3.Password(**login), verify=verify)
+        self._session: Any = session.Session(auth=v3.Password(**login), verify=verify, session=watched_session())
 
     def headers(self, timeout: float) -> Mapping[str, str]:
         from keystoneauth1 import exceptions  # noqa: PLC0415  # as above
 
         self._session.timeout = timeout
         try:
-            return {"X-Auth-Token": str(self._session.get_token())}
+            with watched(timeout):
+                return {"X-Auth-Token": str(self._session.get_token())}
+        except TimeoutError as error:
+            raise DeadlineExceeded("Keystone: no answer in time") from error
         except exceptions.HttpError as error:
             if error.http_status >= 500:
                 raise Unavailable(f"Keystone: HTTP {error.http_status}") from error

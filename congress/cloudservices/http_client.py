@@ -15,19 +15,22 @@ from urllib.parse import urljoin, urlsplit
 
 import orjson
 import requests
-import requests.adapters
 from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from congress import __version__
 from congress.cloudservices.errors import DeadlineExceeded, PollError, Unavailable
 from congress.cloudservices.http_errors import BadAnswer, NotSent, refusal
+from congress.cloudservices.http_watch import watched, watched_session
 from congress.cloudservices.telltale import is_telling
 
 Origin = tuple[str, str, int]
 
 REDIRECTS: Final = 5
 _CHUNK: Final = 65536
+# A body that comes too late is left by itself; it is cut off where not even a whole chunk of it came.
+_GRACE: Final = 1.0
+_FOREVER: Final = 86_400.0
 _READS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -140,7 +143,7 @@ class HttpClient:
         self._headers = dict(headers or {})
         self._params = dict(params or {})
         self._credentials = credentials
-        self._session = requests.Session()
+        self._session = watched_session()
         self._session.trust_env = False
         self._session.verify = verify
         self._session.cert = cert
@@ -209,21 +212,25 @@ class HttpClient:
         if ours and self._credentials is not None:
             headers |= self._credentials.headers(timeout)
         try:
-            with self._session.request(
-                wanted.method,
-                wanted.url,
-                params=params,
-                headers=headers,
-                data=wanted.body,
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with (
+                watched(timeout) as watch,
+                self._session.request(
+                    wanted.method,
+                    wanted.url,
+                    params=params,
+                    headers=headers,
+                    data=wanted.body,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                watch.extend(self._time_left(_FOREVER) + _GRACE)
                 content = b"".join(self._chunks(response, wanted))
                 return Answer(response.status_code, response.url, response.headers, content, wanted.where)
         except PollError:
             raise
-        except (requests.RequestException, Urllib3Error, ValueError) as error:
+        except (requests.RequestException, Urllib3Error, ValueError, TimeoutError) as error:
             raise _trouble(error, wanted.where) from error
 
     def _chunks(self, response: requests.Response, wanted: Request) -> Iterator[bytes]:

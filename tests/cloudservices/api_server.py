@@ -39,6 +39,10 @@ class Reply:
     delay: float = 0.0
     # With this many seconds between the bytes of the body.
     drip: float = 0.0
+    # With a line of the head every so many seconds first, a hundred of them.
+    head_drip: float = 0.0
+    # Bytes to send in place of an answer, and the seconds between them.
+    raw: bytes = b""
     # Close the connection instead of answering.
     cut: bool = False
 
@@ -104,6 +108,10 @@ class ApiServer:
         if reply.cut:
             handler.close_connection = True
             return
+        if reply.head_drip or reply.raw:
+            handler.close_connection = True
+            drip(handler, reply)
+            return
         content = reply.body if reply.body is not None else orjson.dumps(reply.document)
         handler.send_response(reply.status)
         for name, value in {"Content-Type": "application/json", **reply.headers}.items():
@@ -122,6 +130,19 @@ class ApiServer:
                 time.sleep(reply.drip)
         except OSError:
             handler.close_connection = True
+
+
+def drip(handler: BaseHTTPRequestHandler, reply: Reply) -> None:
+    """Send the beginning of an answer, and then a little at a time for ever."""
+    lines = [b"HTTP/1.1 200 OK\r\n"] + [b"X-More: %d\r\n" % number for number in range(100)]
+    parts = [bytes([byte]) for byte in reply.raw] if reply.raw else lines
+    try:
+        for part in parts:
+            handler.wfile.write(part)
+            handler.wfile.flush()
+            time.sleep(reply.head_drip or reply.drip)
+    except OSError:
+        pass
 
 
 @contextmanager

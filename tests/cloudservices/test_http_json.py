@@ -312,6 +312,52 @@ class TestTrouble:
             assert "not finished within 0.3 seconds" in error_of(it)
             assert time.monotonic() - began < 2
 
+    @pytest.mark.parametrize("limits", [{"timeout": 0.3}, {"poll_timeout": 0.3}])
+    def test_a_line_of_the_head_now_and_then(self, server: ApiServer, limits: dict[str, float]) -> None:
+        server.routes["GET /api/hosts"] = Reply(head_drip=0.1)
+        with running(driver(server, **limits)) as it:
+            began = time.monotonic()
+            error = error_of(it)
+            assert "GET /api/hosts: no answer in time" in error or "not finished within 0.3 seconds" in error
+            assert time.monotonic() - began < 2
+            assert server.paths == ["/api/hosts"]
+            server.routes["GET /api/hosts"] = Reply([{"id": "a"}])
+            it.poll()
+            it.wait(lambda: it.fresh("hosts"), lambda: "not fresh")
+            assert ids(it) == {"a"}
+
+    def test_a_head_now_and_then_for_an_action(self, server: ApiServer) -> None:
+        server.routes["POST /api/reboot"] = Reply(head_drip=0.1)
+        with running(driver(server, timeout=0.3, actions={"reboot": {"path": "/reboot"}})) as it:
+            with pytest.raises(ActionFailed, match="no answer in time") as failed:
+                it.call("execute", name="reboot")
+            assert (failed.value.retryable, failed.value.maybe_done) == (True, True)
+
+    def test_a_chunk_that_never_begins(self, server: ApiServer) -> None:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        server.routes["GET /api/hosts"] = lambda asked: Reply(raw=head + b"0" * 1000, drip=0.005)
+        with running(driver(server, poll_timeout=1)) as it:
+            began = time.monotonic()
+            error = error_of(it)
+            assert "no answer in time" in error or "not finished within 1 seconds" in error
+            assert time.monotonic() - began < 4
+
+    def test_a_login_now_and_then(self, server: ApiServer) -> None:
+        server.routes["POST /v3/auth/tokens"] = Reply(head_drip=0.1)
+        login = {"auth_url": f"{server.url}/v3", "username": "u", "password": "p", "project_name": "p"}
+        with running(driver(server, auth="keystone", timeout=0.3, **login)) as it:
+            began = time.monotonic()
+            assert "Keystone: no answer in time" in error_of(it)
+            assert time.monotonic() - began < 3
+
+    def test_by_a_proxy_now_and_then(self, server: ApiServer) -> None:
+        server.failing = Reply(head_drip=0.1)
+        made = driver(server, timeout=0.3, base_url="http://elsewhere.example.org/api", proxy=server.url)
+        with running(made) as it:
+            began = time.monotonic()
+            assert "no answer in time" in error_of(it)
+            assert time.monotonic() - began < 2
+
     def test_nobody_there(self, server: ApiServer) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
