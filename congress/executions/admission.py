@@ -59,16 +59,16 @@ class Admission:
                 self._hold(batch, one, against, present)
 
     def revive(self, batch: Batch, now: float) -> bool:
-        """Look again at what was left out because the same was on its way, where that came to nothing.
+        """Look again at what was left out because the same was on its way, where that was not for it.
 
         :returns: whether there was any.
         """
         found = []
         for ended in list(batch.changed.values()):
-            duplicate = self._ledger.duplicate(ended.digest) if ended.state in _CAME_TO_NOTHING else None
+            told = _not_for_others(ended)
+            duplicate = self._ledger.duplicate(ended.digest) if told else None
             if duplicate is None or duplicate.id in batch.changed:
                 continue
-            told = f"the same action, {ended.id}, came to nothing"
             if duplicate.trigger is Trigger.LIVE:
                 self._ledger.note(batch, duplicate, "ledger", told)
                 found.append(duplicate)
@@ -211,6 +211,15 @@ class Admission:
 def _is_against(one: Execution, verdict: Verdict) -> bool:
     """Whether an execution is held for that already."""
     return one.reason is verdict.reason and held_by(one, verdict.scope)
+
+
+def _not_for_others(over: Execution) -> str:
+    """Why an execution does not count for those that were left out because of it; empty where it does."""
+    if over.state in _CAME_TO_NOTHING:
+        return f"the same action, {over.id}, came to nothing"
+    if over.state is State.SUCCEEDED and over.trigger is Trigger.ENDED:
+        return f"the same action, {over.id}, was sent before the row was true again"
+    return ""
 
 
 def _asker(execution: Execution) -> str:

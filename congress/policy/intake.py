@@ -133,12 +133,12 @@ class Intake(Subscriber):
         if self.engine.schema(service) is None:
             return
         LOG.info("policy.service_deleted runtime=%s service=%s", self.name, service)
-        self.changed(merge([self.advance(), self.engine.delete_service(service)]), Cause("schema"))
         known = self.sources.publishers.get(service)
-        if known is not None:
+        if known is not None:  # before anything is concluded from what it has no more
             self.sources.publishers[service] = Publisher(
                 service, {table: Source(source.key) for table, source in known.tables.items()}
             )
+        self.changed(merge([self.advance(), self.engine.delete_service(service)]), Cause("schema"))
 
     def learn_services(self, names: Iterable[str]) -> None:
         """Get the schemas of services that a rule names, so that what is wrong with the rule is told at once.

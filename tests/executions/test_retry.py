@@ -160,3 +160,66 @@ def test_an_answer_of_an_earlier_attempt_that_was_tried_again(ledger: Bench) -> 
     assert isinstance(ledger.sent[1].future, Future)
     ledger.answer(ledger.sent[1])
     assert ledger.one("a").state is State.SUCCEEDED
+
+
+def flap(ledger: Bench, thing: str) -> None:
+    """A row goes and comes back while what it asked for is at its service."""
+    ledger.appear(thing)
+    ledger.vanish(thing)
+    ledger.wait(1)
+    ledger.appear(thing)
+
+
+def test_what_ran_for_a_row_that_went_does_not_count_for_the_next_one(ledger: Bench) -> None:
+    ledger.put_guard("policy", "p", {"cool_down": 0})
+    flap(ledger, "a")
+    assert (ledger.states(), ledger.one("a").reason) == ({"a": "cancelled"}, Reason.DUPLICATE)
+    ledger.answer(ledger.sent[0])
+    assert len(ledger.sent) == 2
+    ledger.answer(ledger.sent[1])
+    assert [one.state for one in ledger.ledger.store.find()] == [State.SUCCEEDED] * 2
+    assert {sent.id for sent in ledger.sent} == {one.id for one in ledger.ledger.store.find()}
+
+
+def test_the_next_one_cools_down(ledger: Bench) -> None:
+    ledger.put_guard("policy", "p", {"cool_down": 60})
+    flap(ledger, "a")
+    ledger.answer(ledger.sent[0])
+    assert ledger.one("a").reason is Reason.COOL_DOWN
+    ledger.wait(70)
+    assert len(ledger.sent) == 2
+
+
+def test_the_next_one_goes_with_its_row(ledger: Bench) -> None:
+    flap(ledger, "a")
+    ledger.vanish("a")
+    ledger.answer(ledger.sent[0])
+    ledger.wait(600)
+    assert len(ledger.sent) == 1
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_next_one_waits_until_the_first_is_settled(
+    database: Moody, cipher: Cipher, ledger: Bench, restart: bool
+) -> None:
+    ledger.put_guard("policy", "p", {"cool_down": 0})
+    ledger.appear("a")
+    ledger.answer(ledger.sent[0], Lost())
+    ledger.vanish("a")
+    ledger.appear("a")
+    doubt = ledger.sent[0].id
+    if restart:
+        ledger = Bench(database, cipher, ledger.clock).start()
+        ledger.appear("a", cause="start")
+    ledger.settle(doubt, "succeeded")
+    ledger.work()
+    assert [sent.id for sent in ledger.sent][-1:] == [ledger.one("a").id]
+    assert ledger.one("a").id != doubt
+
+
+def test_what_a_person_asked_for_counts_for_a_row(ledger: Bench) -> None:
+    ledger.request("nova:fix", ["a"], policy="p")
+    ledger.appear("a")
+    ledger.answer(ledger.sent[0])
+    ledger.wait(600)
+    assert len(ledger.sent) == 1

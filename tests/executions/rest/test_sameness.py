@@ -35,6 +35,22 @@ def test_a_row_that_asks_while_the_same_is_on_its_way(world: World) -> None:
         [_, second] = world.until_states("running", DUPLICATE)
     finally:
         gate.set()
+    world.until_states(DONE, DONE)  # what ran for the row before says nothing of the new one
+    remains(world.asked, ["on/a", "on/a"])
+    assert "was sent before the row was true again" in str(world.execution(second["id"])["trail"])
+
+
+def test_a_row_that_asks_while_a_person_does(world: World) -> None:
+    world.build()
+    gate = threading.Event()
+    world.park.replies = [Reply(gate=gate)]
+    world.by_hand("on", "a", policy=True)
+    wait(lambda: world.park.asked)
+    world.dark("a")
+    try:
+        [_, second] = world.until_states("running", DUPLICATE)
+    finally:
+        gate.set()
     world.until_states(DONE, DUPLICATE)
     remains(world.asked, ["on/a"])
     assert world.act(second["id"], "retry")[0] == 200  # somebody wants it all the same
@@ -113,3 +129,20 @@ def test_a_rule_that_goes_before_its_action_ran(world: World) -> None:
     world.approve(world.the_set(1))
     world.until_states("obsolete", DONE)
     assert world.asked() == ["on/a"]
+
+
+def test_a_source_that_is_made_anew_has_the_same_rows(world: World) -> None:
+    """Deleting a service says nothing about whether its rows are true, as little as deleting a rule does."""
+    world.build("execute[lamps:on(x)] :- eyes:dark(x)", policy={"cool_down": 0, "oscillation_count": None})
+    world.dark("a", "b")
+    world.until_states(DONE, DONE)
+    config = {"tables": {"dark": ["lamp"]}, "persist": True}
+    world.ok("DELETE", f"/v1/cloud-services/{world.eyes}")
+    wait(triggers := lambda: [one["trigger"] for one in world.executions()], lambda found: "live" not in found)
+    remains(triggers, ["suspended", "suspended"])
+    world.add_service(world.eyes, "push", config)
+    remains(triggers, ["suspended", "suspended"])
+    world.dark("a", "c")
+    world.until_states(DONE, DONE, DONE)
+    assert sorted(triggers()) == ["ended", "live", "live"]
+    assert world.asked() == ["on/a", "on/b", "on/c"]
