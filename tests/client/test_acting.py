@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Actions from the command line and the library: executions, sets, guards, breakers, the library of policies."""
 
+import json
 import time
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +118,23 @@ def test_executions_can_be_exported(cloud: Connection) -> None:
     assert [line.after for line in found.trail][-1] == "succeeded"
     pages = cloud.executions.list(service="robots", limit=1)
     assert len(list(islice(pages, 3))) == 3
+
+
+def test_executions_are_exported_line_by_line(run: Run, cloud: Connection, tmp_path: Path) -> None:
+    cloud.cloud_services.create("presses", "fake")
+    for name in ("one", "zwölf"):
+        cloud.executions.wait(cloud.execute("presses:fake_act", name), 30)
+    text = run("execution", "export", "--service", "presses")
+    found = [json.loads(line) for line in text.splitlines()]
+    assert [one["args"]["positional"] for one in found] == [["zwölf"], ["one"]]
+    assert found[0]["trail"][-1]["after"] == "succeeded"
+    file = tmp_path / "done.jsonl"
+    assert run("execution", "export", "--service", "presses", "--output", str(file)) == ""
+    assert file.read_text(encoding="utf-8") == text
+    assert run("execution", "export", "--service", "presses", "--state", "failed") == ""
+    run("execution", "export", "--state", "nonsense", "--output", str(file), code=1)
+    assert file.read_text(encoding="utf-8") == text
+    assert "cannot write" in run("execution", "export", "--output", str(tmp_path / "no" / "file"), code=2)
 
 
 def test_the_library(run: Run, shown: Shown, cloud: Connection, tmp_path: Any) -> None:

@@ -5,17 +5,25 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any
+from itertools import chain, islice
+from typing import Any, Final
 
 from congress.client.executions import Execution
 from congress.client.values import show, value_of
 from congress.cmd.online.base import EXITS, OnlineCommand, OnlineLister, OnlineShow
-from congress.cmd.online.inputs import assignment
+from congress.cmd.online.inputs import assignment, written
 from congress.cmd.online.numbers import count, seconds
 
 _EXECUTION = "the execution's id"
 _SET = "the set's id"
+_FILTERS: Final[Mapping[str, str]] = {
+    "state": "in this state, or in these: held,proposed",
+    "reason": "with this reason: blast_radius, stale, ...",
+    "policy": "of this policy, by its name",
+    "service": "at this service, by its name",
+    "action": "of this action, without its service",
+    "set": "of this set",
+}
 
 
 def call_text(name: str, args: Mapping[str, Any]) -> str:
@@ -81,23 +89,24 @@ class WaitExecution(Execute):
         return self.outcome(parsed_args.execution, parsed_args.seconds)
 
 
+def _filter_arguments(parser: argparse.ArgumentParser) -> None:
+    for name, text in _FILTERS.items():
+        parser.add_argument(f"--{name}", metavar=name.upper(), help=f"only those {text}")
+
+
+def _filters(parsed_args: argparse.Namespace) -> dict[str, str | None]:
+    return {name: getattr(parsed_args, name) for name in _FILTERS}
+
+
 class ListExecutions(OnlineLister):
     """List executions, newest first."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--state", metavar="STATE", help="only those in this state, or in these: held,proposed")
-        parser.add_argument("--reason", metavar="REASON", help="only those with this reason: blast_radius, stale, ...")
-        parser.add_argument("--policy", metavar="POLICY", help="only those of this policy, by its name")
-        parser.add_argument("--service", metavar="SERVICE", help="only those at this service, by its name")
-        parser.add_argument("--action", metavar="ACTION", help="only those of this action, without its service")
-        parser.add_argument("--set", metavar="SET", help="only those of this set")
+        _filter_arguments(parser)
         parser.add_argument("--limit", metavar="NUMBER", type=count, default=100, help="at most so many (100)")
 
     def take_action(self, parsed_args: argparse.Namespace) -> Any:
-        filters = {
-            name: getattr(parsed_args, name) for name in ("state", "reason", "policy", "service", "action", "set")
-        }
-        found = islice(self.cloud.executions.list(**filters), parsed_args.limit)
+        found = islice(self.cloud.executions.list(**_filters(parsed_args)), parsed_args.limit)
         return self.listed(parsed_args, found)
 
     def listed(self, parsed_args: argparse.Namespace, executions: Iterator[Execution]) -> Any:
@@ -115,6 +124,24 @@ class ListExecutions(OnlineLister):
             for one in executions
         )
         return ("id", "action", "state", "reason", "policy", "created_at"), rows
+
+
+class ExportExecutions(OnlineCommand):
+    """Print executions with their trails as JSON Lines, newest first: one object a line, however many there are."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        _filter_arguments(parser)
+        parser.add_argument("--output", metavar="FILE", help="write them to this file instead")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        found = self.cloud.executions.export(**_filters(parsed_args))
+        lines = (json.dumps(one.raw, ensure_ascii=False) + "\n" for one in found)
+        first = next(lines, "")  # a request that is refused leaves a file as it was
+        if not parsed_args.output:
+            self.app.stdout.writelines(chain((first,), lines))
+            return
+        with written(parsed_args.output) as file:
+            file.writelines(chain((first,), lines))
 
 
 class ShowExecution(OnlineShow):

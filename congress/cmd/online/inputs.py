@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What commands read from files and arguments: policies, rows, options of drivers."""
+"""What commands read from files and arguments, policies, rows, options of drivers; and files that they write."""
 
 import argparse
 import csv
@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from congress.client.errors import SettingsError
 from congress.client.values import Row, Value, value_of
@@ -32,6 +32,18 @@ def text_of(path: str) -> str:
         return read_text(Path(path))
     except ToolError as error:
         raise SettingsError(str(error), "Give the path of a file, or - for standard input.") from error
+
+
+def written(path: str) -> TextIO:
+    """A file to write a text to.
+
+    :raises SettingsError: it cannot be written.
+    """
+    try:
+        return Path(path).open("w", encoding="utf-8")
+    except OSError as error:
+        hint = "Give the path of a file in a folder that is there and yours to write."
+        raise SettingsError(f"cannot write {path}: {error.strerror}", hint) from error
 
 
 def document_of(path: str) -> Any:
