@@ -135,6 +135,8 @@ def test_executions_are_exported_line_by_line(run: Run, cloud: Connection, tmp_p
     run("execution", "export", "--state", "nonsense", "--output", str(file), code=1)
     assert file.read_text(encoding="utf-8") == text
     assert "cannot write" in run("execution", "export", "--output", str(tmp_path / "no" / "file"), code=2)
+    if Path("/dev/full").exists():
+        assert "cannot write" in run("execution", "export", "--output", "/dev/full", code=2)
 
 
 def test_the_library(run: Run, shown: Shown, cloud: Connection, tmp_path: Any) -> None:

@@ -7,7 +7,8 @@ import io
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -34,15 +35,17 @@ def text_of(path: str) -> str:
         raise SettingsError(str(error), "Give the path of a file, or - for standard input.") from error
 
 
-def written(path: str) -> TextIO:
+@contextmanager
+def written(path: str) -> Iterator[TextIO]:
     """A file to write a text to.
 
-    :raises SettingsError: it cannot be written.
+    :raises SettingsError: it cannot be written, or not to its end.
     """
     try:
-        return Path(path).open("w", encoding="utf-8")
+        with Path(path).open("w", encoding="utf-8") as file:
+            yield file
     except OSError as error:
-        hint = "Give the path of a file in a folder that is there and yours to write."
+        hint = "Give the path of a file where there is room, in a folder that is there and yours to write."
         raise SettingsError(f"cannot write {path}: {error.strerror}", hint) from error
 
 
