@@ -103,7 +103,7 @@ class Admission:
         """On to its service's queue: two steps of its trail."""
         more: dict[str, Any] = {
             "approved_at": now,
-            "approved_by": who,
+            "approved_by": (who == "ledger" and execution.approved_by) or who,  # it does as it was told before
             "not_before": None,
             "attempts": 0,
             "deadline": self._guard.deadline(execution, now),
@@ -112,6 +112,15 @@ class Admission:
             return self._ledger.move(batch, execution, State.QUEUED, who, **more)
         self._ledger.move(batch, execution, State.APPROVED, who, **more, finished_at=None, error=None)
         return self._ledger.move(batch, execution, State.QUEUED, who)
+
+    def pull_back(self, batch: Batch, found: Sequence[tuple[Execution, Verdict]]) -> None:
+        """Have a person be asked about what the guard had let go."""
+        there = (e for e in batch.changed.values() if waiting(e) and e.set_id is not None)
+        present = self._sets() | {str(e.set_id) for e in there} if found else set()
+        for execution, verdict in found:
+            if execution.state is State.QUEUED:
+                self._ledger.move(batch, execution, State.HELD, "guard", verdict.reason, verdict.detail)
+            self._hold(batch, execution, verdict, present)
 
     def vanished(self, batch: Batch, places: Sequence[tuple[str, Row]], for_good: bool) -> None:
         """Rows are true no more.  :param for_good: when they are true again, they are new ones."""

@@ -69,6 +69,7 @@ class Dispatcher:
         """Have what may go sent when the batch is written."""
         stale = self._stale()
         running = self._ledger.running(batch)
+        back: list[tuple[Execution, Verdict]] = []
         for service, lane in list(self._ledger.lanes(batch)):
             if self._awaited(service) or self._signatures.silent(service):
                 continue
@@ -77,10 +78,13 @@ class Dispatcher:
                 if verdict is None:
                     self._start(batch, execution, now)
                     running[service] += 1
+                elif verdict.state is State.PROPOSED:
+                    back.append((execution, verdict))
                 elif verdict.state is not State.QUEUED:
                     self._keep(batch, execution, verdict)
                 elif verdict.until is None:
                     break  # the service has enough to do
+        self._admission.pull_back(batch, back)
 
     def _verdict(
         self, execution: Execution, now: float, stale: Collection[str], running: Mapping[str, int]

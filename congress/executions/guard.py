@@ -24,7 +24,7 @@ from typing import Any, Final
 from congress.executions.breaker import Breaker, BreakerChange, BreakerState, Outcome
 from congress.executions.buckets import Bucket
 from congress.executions.history import Count, History, keys_of, share_of
-from congress.executions.model import Event, Execution
+from congress.executions.model import Event, Execution, is_person
 from congress.executions.settings import (
     DAY,
     MODES,
@@ -223,7 +223,8 @@ class Guard:
         :param stale: the tables that are stale, as ``service:table``.
         :param running: how many executions are at each service, those just cleared included.
         :returns: None: send it; a token of each rate is taken, and a half-open breaker waits for its outcome.  Else
-            FAILED (the deadline is over), QUEUED (it waits, until a moment or until another one is finished) or HELD.
+            FAILED (the deadline is over), QUEUED (it waits, until a moment or until another one is finished), PROPOSED
+            (a person is to be asked by now) or HELD.
         """
         verdict = (
             self.in_time(execution, now)
@@ -250,6 +251,8 @@ class Guard:
         mode, scope = self._mode(one)
         if mode is Mode.MONITOR:
             return Verdict(State.HELD, Reason.MODE_MONITOR, _mode_text(mode, scope), scope=scope)
+        if mode is Mode.PROPOSE and not is_person(one.approved_by):
+            return Verdict(State.PROPOSED, Reason.MODE_PROPOSE, _mode_text(mode, scope), scope=scope)
         return None
 
     def _fresh(self, one: Execution, stale: Collection[str]) -> Verdict | None:

@@ -148,6 +148,11 @@ def person(user: str) -> str:
     return f"user {user}" if user not in ("", SOMEBODY) else SOMEBODY
 
 
+def is_person(who: str) -> bool:
+    """Whether a trail names a person so."""
+    return who == SOMEBODY or who.startswith("user ")
+
+
 def plain(value: Any) -> Any:
     """A value, or a structure of them, as plain JSON types."""
     if isinstance(value, Bool):

@@ -76,9 +76,18 @@ def test_a_mode_that_became_monitor_stops_what_is_queued() -> None:
     assert cleared(made, queued(policy=""), 0.0) is None
 
 
-@pytest.mark.parametrize("mode", [Mode.PROPOSE, Mode.ENFORCE])
-def test_other_modes_do_not(mode: Mode) -> None:
-    assert cleared(guard({"mode": mode}), queued(), 0.0) is None
+def test_a_mode_that_became_propose_asks_a_person_unless_one_was_asked() -> None:
+    made = guard()
+    made.settings.override("policy", "p", {"mode": "propose"})
+    for who in ("guard", "ledger", ""):
+        assert cleared(made, queued(approved_by=who), 0.0) == (State.PROPOSED, Reason.MODE_PROPOSE)
+        assert cleared(made, queued("q", approved_by=who), 0.0) is None
+    for who in ("user ann", "user guard", "somebody"):
+        assert cleared(made, queued(approved_by=who), 0.0) is None
+
+
+def test_enforce_does_not() -> None:
+    assert cleared(guard({"mode": Mode.ENFORCE}), queued(), 0.0) is None
 
 
 def test_stale_sources() -> None:

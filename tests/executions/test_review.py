@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from congress.bus.errors import Overloaded
 from congress.db.crypt import Cipher
 from congress.db.migrate import upgrade
 from congress.executions.model import Call, Origin
@@ -176,3 +177,44 @@ def test_a_mode_that_the_configuration_changed_holds_after_the_start(
     assert second.sent == []
     second.stand("a")
     assert second.states() == {"a": state}
+
+
+def test_what_is_queued_is_proposed_when_the_mode_becomes_propose(database: Moody, cipher: Cipher) -> None:
+    bench = Bench(database, cipher, Clock()).start()
+    bench.appear("a", "b", "c")
+    bench.put_guard("policy", POLICY, {"mode": "propose"})
+    assert bench.states() == {"a": "running", "b": "proposed", "c": "proposed"}
+    bench.answer(bench.sent[0], Overloaded())
+    bench.wait(10)
+    assert bench.states() == dict.fromkeys("abc", "proposed")
+    (found,) = sets_of(bench.ledger.all_open()).values()
+    bench.approve(found.id, found.digest, "ann")
+    for at in range(1, 4):
+        bench.answer(bench.sent[at])
+    assert set(bench.states().values()) == {"succeeded"}
+
+
+def test_what_waits_on_its_way_is_proposed_as_well(database: Moody, cipher: Cipher) -> None:
+    bench = Bench(database, cipher, Clock()).start()
+    bench.set_breaker("nova", "open")
+    bench.appear("a")
+    bench.put_guard("service", "nova", {"mode": "propose"})
+    assert bench.states() == {"a": "proposed"}
+
+
+def test_the_approval_of_a_person_stays_good(database: Moody, cipher: Cipher) -> None:
+    defaults = Defaults(PolicyGuard(mode=Mode.PROPOSE))
+    bench = Bench(database, cipher, Clock(), defaults=defaults).start()
+    bench.appear("a", "b")
+    before = the_set(bench)
+    bench.approve(before.id, before.digest, "ann")
+    bench.put_guard("policy", POLICY, {"mode": "enforce"})
+    bench.put_guard("policy", POLICY, {"mode": "propose"})
+    assert bench.states() == {"a": "running", "b": "queued"}
+    second = Bench(database, cipher, bench.clock, defaults=defaults).start()
+    second.stand("a", "b")
+    second.answer(second.sent[0])
+    second.wait(3)
+    second.answer(second.doubts[0], {"state": "not_done"})  # the ledger lets it go again, on ann's word
+    assert second.states() == {"a": "running", "b": "succeeded"}
+    assert second.one("a").approved_by == "user ann"
