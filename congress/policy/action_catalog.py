@@ -3,11 +3,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from congress.bus.errors import BusError, NotFound
 from congress.datalog.values import Bool, Value, kind
+from congress.executions.model import Call
 from congress.policy import errors
 
 FRESH: Final = 60.0  # seconds for which a list is believed without looking again
@@ -53,11 +54,14 @@ class ActionCatalog:
         call: Callable[..., Any],
         instance: Callable[[str], str | None],
         clock: Callable[[], float] = time.monotonic,
+        defined: Callable[[str], bool] = lambda service: True,
     ) -> None:
         """
         :param call: as :meth:`congress.bus.service.Service.call`.
         :param instance: which life of a service is on the bus; None when none is.
+        :param defined: whether there is such a service, be it on the bus or not.
         """
+        self._defined = defined
         self._call = call
         self._instance = instance
         self._clock = clock
@@ -81,6 +85,18 @@ class ActionCatalog:
             raise errors.ActionNotFound(f"service {service!r} has no action {action!r:.100}")
         check_arguments(found, positional, named)
 
+    def secrets(self, service: str) -> Callable[[Call], Call]:
+        """What marks the secret arguments of calls of a service: all arguments where it does not tell.
+
+        May block for ``PATIENCE`` seconds.
+        """
+        actions: Mapping[str, Signature] | None
+        try:
+            actions = self._actions(service)
+        except errors.ServiceNotFound:
+            actions = None if self._defined(service) else {}
+        return lambda call: replace(call, secret=_secret(call, actions))
+
     def _actions(self, service: str, anew: bool = False) -> Mapping[str, Signature] | None:
         instance = self._instance(service)
         if instance is None:
@@ -100,6 +116,16 @@ class ActionCatalog:
         actions = {item.name: item for item in listed}
         self._known[service] = _Known(instance, now, actions)
         return actions
+
+
+def _secret(call: Call, actions: Mapping[str, Signature] | None) -> frozenset[str]:
+    """The names and places of secret arguments, as calls of the ledger have them."""
+    if actions is None:
+        return frozenset([*call.named, *map(str, range(len(call.positional)))])
+    arguments = actions[call.action].arguments if call.action in actions else ()
+    plain = [argument for argument in arguments if not argument.variadic]
+    secret = {argument.name for argument in arguments if getattr(argument, "secret", False)}
+    return frozenset(secret | {str(at) for at, argument in enumerate(plain) if argument.name in secret})
 
 
 def check_arguments(action: Signature, positional: Sequence[Value], named: Mapping[str, Value]) -> None:

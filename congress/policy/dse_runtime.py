@@ -78,7 +78,7 @@ class DseRuntime(TablePublisher, Intake, PolicyReading):
         self.enforcer = Enforcer(_Knowledge(self), sink)
         self.state = "starting"
         self._names = NameStore(database)
-        self._catalog = ActionCatalog(self.call, self._instance_of)
+        self._catalog = ActionCatalog(self.call, self._instance_of, defined=self.is_defined)
         self._triggers: set[str] = set()
         self._now = now
         self._alarm: tuple[float, Timer] | None = None
@@ -364,7 +364,7 @@ class DseRuntime(TablePublisher, Intake, PolicyReading):
         :raises SimulationIncomplete: something is missing.  :raises SimulationInvalid: whatever is wrong in it.
         """
         request = Request(policy, query, sequence, action_policy, steps, delta, trace)
-        return Simulation(self.engine, self.policies, self._borrower()).run(request, self._now())
+        return Simulation(self.engine, self.policies, self._borrower(), self._catalog.secrets).run(request, self._now())
 
     @exposed
     def preview(
@@ -381,7 +381,7 @@ class DseRuntime(TablePublisher, Intake, PolicyReading):
         :raises RuleInvalid: with every finding in the rules.
         """
         bundle = Bundle(policy, tuple(rules), tuple(remove), replace, kind)
-        return Preview(self.engine, self.policies, self._borrower()).run(bundle, self._now())
+        return Preview(self.engine, self.policies, self._borrower(), self._catalog.secrets).run(bundle, self._now())
 
     def _borrower(self) -> Borrower:
         if self.state != "running":

@@ -14,7 +14,7 @@ from congress.policy.borrowing import Borrower
 from congress.policy.dependencies import tables_read
 from congress.policy.enforcement import ACTION_MARK, calls_of
 from congress.policy.naming import checked_kind, checked_name
-from congress.policy.outcome import SHOWN, Outcome, action_view
+from congress.policy.outcome import SHOWN, Discretion, Outcome, Secrets
 from congress.policy.policies import Policies, parse_one
 
 
@@ -35,7 +35,9 @@ class Bundle:
 class Preview:
     """Tries a bundle of rules on live data.  Runs on the engine's thread; may block on services, as simulations do."""
 
-    def __init__(self, engine: Engine, policies: Policies, borrower: Borrower) -> None:
+    def __init__(self, engine: Engine, policies: Policies, borrower: Borrower, secrets: Secrets) -> None:
+        """:param secrets: for a service, what marks the secret arguments of its actions."""
+        self._secrets = secrets
         self._engine = engine
         self._policies = policies
         self._borrower = borrower
@@ -57,7 +59,7 @@ class Preview:
             tables = {key for rule in rules for key in tables_read(policy, rule)}
             unsettled = self._borrower.borrow({key.partition(":")[0] for key in tables}, tables)
             added = self._added(policy, rules, removed)
-            outcome = Outcome(self._engine)
+            outcome = Outcome(self._engine, discretion := Discretion(self._secrets))
             withdrawing = {info.key: info for info in self._engine.tables() if info.action is not None}
             with _refusals():
                 delta = outcome.add(self._engine.apply(add=added, remove=removed))
@@ -72,7 +74,7 @@ class Preview:
             return {
                 "changes": outcome.changes(),
                 "actions": outcome.actions(),
-                "withdrawn": [action_view(call) for call in withdrawn[:SHOWN]],
+                "withdrawn": [discretion.view(call) for call in withdrawn[:SHOWN]],
                 "rules": [self._status(new) for new in added],
                 "unsettled": unsettled,
             }

@@ -15,7 +15,7 @@ from congress.policy.borrowing import Borrower
 from congress.policy.dependencies import tables_read
 from congress.policy.errors import PolicyNotFound, SimulationIncomplete, SimulationInvalid
 from congress.policy.mentions import Mentions, mentioned_by_steps
-from congress.policy.outcome import Outcome, traced
+from congress.policy.outcome import Discretion, Outcome, Secrets, traced
 from congress.policy.policies import Policies
 from congress.policy.question import Answers, Question, read_question
 from congress.policy.rehearsal import Rehearsal, refusals
@@ -52,7 +52,9 @@ class Request:
 class Simulation:
     """One simulation.  Runs on the engine's thread; blocks while services are asked for tables no rule reads yet."""
 
-    def __init__(self, engine: Engine, policies: Policies, borrower: Borrower) -> None:
+    def __init__(self, engine: Engine, policies: Policies, borrower: Borrower, secrets: Secrets) -> None:
+        """:param secrets: for a service, what marks the secret arguments of its actions."""
+        self._secrets = secrets
         self._engine = engine
         self._policies = policies
         self._borrower = borrower
@@ -81,7 +83,7 @@ class Simulation:
         with self._engine.hypothetical():
             self._engine.advance(now)
             unsettled = self._borrower.borrow(*_needs(policy, steps, question))
-            outcome = Outcome(self._engine, shadow_of(action_policy))
+            outcome = Outcome(self._engine, Discretion(self._secrets), shadow_of(action_policy))
             course = _Course(Rehearsal(self._engine, self._policies, policy), action_policy, steps, outcome)
             answers = _Answers(question, asked.delta, outcome)
             lines = [f"simulation on policy {policy}, actions as policy {action_policy} describes them"]
@@ -131,7 +133,7 @@ class _Course:
     def take(self, number: int, step: Step) -> Iterable[str]:
         """Carry a step out; the lines of the trace."""
         if isinstance(step, Change):
-            return traced(self._rehearsal.policy, self._change(step, number))
+            return traced(self._rehearsal.policy, self._change(step, number), self._outcome)
         with refusals(number):
             if self._description is None:
                 engine, policy = self._rehearsal.engine, self._rehearsal.policy
@@ -142,7 +144,7 @@ class _Course:
             self._outcome.add({})
             return ["    no answer to its body, so nothing is done"]
         self._results = effect.results
-        return traced(self._rehearsal.policy, self._change(effect.change, number))
+        return traced(self._rehearsal.policy, self._change(effect.change, number), self._outcome)
 
     def _change(self, change: Change, number: int) -> Delta:
         if self._description is not None and self._action_policy in self._rehearsal.owners(change):

@@ -137,8 +137,12 @@ def test_a_source_that_is_made_anew_has_the_same_rows(world: World) -> None:
     world.dark("a", "b")
     world.until_states(DONE, DONE)
     config = {"tables": {"dark": ["lamp"]}, "persist": True}
+
+    def triggers() -> list[str]:
+        return [one["trigger"] for one in world.executions()]
+
     world.ok("DELETE", f"/v1/cloud-services/{world.eyes}")
-    wait(triggers := lambda: [one["trigger"] for one in world.executions()], lambda found: "live" not in found)
+    wait(triggers, lambda found: "live" not in found)
     remains(triggers, ["suspended", "suspended"])
     world.add_service(world.eyes, "push", config)
     remains(triggers, ["suspended", "suspended"])
