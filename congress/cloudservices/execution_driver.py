@@ -60,6 +60,7 @@ class Declared:
     library that a later attempt may mend; ``maybe_done`` those after which the request may have been
     carried out all the same.  ``verify`` gets the same as ``function``, only reads, and says whether the service is as
     the action leaves it: False only where nothing that is under way will make it so, None when that cannot be told.
+    ``structures``: whether arguments of type ``any`` may be lists and objects too.
     """
 
     action: Action
@@ -67,6 +68,11 @@ class Declared:
     retryable: tuple[type[BaseException], ...] = ()
     maybe_done: tuple[type[BaseException], ...] = ()
     verify: Check | None = None
+    structures: bool = False
+
+    def bind(self, positional: Sequence[Value], named: Mapping[str, Value]) -> tuple[list[Any], dict[str, Any]]:
+        """Its function's arguments.  :raises ActionArgumentError: they do not fit."""
+        return bind(self.action, positional, named, self.structures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +210,7 @@ class ExecutionDriver(ActionHooks):
         :raises ActionFailed: with ``retryable`` and ``maybe_done`` saying what may be tried next.
         """
         declared = self._listed_as(name)
-        args, kwargs = bind(declared.action, positional, named or {})
+        args, kwargs = declared.bind(positional, named or {})
         execution_id = execution_id or context.ids().get("idempotency_key")
         if execution_id is not None and execution_id in self._outcomes:
             return self._outcomes[execution_id]
@@ -244,7 +250,7 @@ class ExecutionDriver(ActionHooks):
         declared = self._listed_as(name)
         if execution_id in self._outcomes and not declared.action.asynchronous:
             return {"state": DONE, "result": self._outcomes[execution_id]}
-        args, kwargs = bind(declared.action, positional, named or {})
+        args, kwargs = declared.bind(positional, named or {})
         look = declared.verify
         if look is None:
             return {"state": UNKNOWN}

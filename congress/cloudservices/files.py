@@ -82,11 +82,11 @@ class FilesDriver(PollingDriver):
             if not source.spec.columns:
                 try:
                     records = formats.read(self._content(source.path)[0], source.format)
+                    columns, names = formats.columns_of(records), formats.sources_of(records)
                 except OSError as error:
                     raise PollError(f"{source.path}: {error.strerror or error}") from error
                 except BadFile as error:
                     raise BadFile(f"{source.path}: {error.message}") from error
-                columns, names = formats.columns_of(records), formats.sources_of(records)
                 self._sources[table] = replace(source, spec=replace(source.spec, columns=columns, sources=names))
 
     def tables(self) -> Mapping[str, TableSchema]:

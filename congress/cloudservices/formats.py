@@ -30,6 +30,7 @@ _BY_ENDING: Final = {
     "yaml": "yaml",
     "yml": "yaml",
 }
+_TEXTS: Final = frozenset({str})
 
 
 class BadFile(PollError):
@@ -86,7 +87,7 @@ def read(data: bytes, format_: Format, needed: Iterable[str] = ()) -> list[Recor
 def columns_of(records: Sequence[Record]) -> tuple[Column, ...]:
     """The columns that a file's records have, in the order in which they first come.
 
-    :raises BadFile: there are none, or only rows without names.
+    :raises BadFile: there are none, or only rows without names, or two that would have one name.
     """
     found: dict[str, None] = {}
     for record in records:
@@ -95,7 +96,15 @@ def columns_of(records: Sequence[Record]) -> tuple[Column, ...]:
         found.update(dict.fromkeys(record.values))
     if not found:
         raise BadFile("there are no rows to tell the columns by; name them in the service's configuration")
-    return tuple(Column(as_name(name)) for name in found)
+    called: dict[str, str] = {}
+    for name in found:
+        before = called.setdefault(as_name(name), name)
+        if before != name:
+            raise BadFile(
+                f"{before!r:.60} and {name!r:.60} would both be column {as_name(name)!r:.60}; name the columns in the "
+                "service's configuration"
+            )
+    return tuple(map(Column, called))
 
 
 def sources_of(records: Sequence[Record]) -> tuple[str, ...]:
@@ -207,6 +216,16 @@ def _records(document: Any, format_: Format) -> list[Record]:
 
 
 def _record(place: str, value: Any) -> Record:
-    if isinstance(value, Mapping | list):
+    if isinstance(value, Mapping):
+        # YAML has keys of other types: a plain ``yes`` or ``on`` is a truth.
+        if not _TEXTS.issuperset(map(type, value)):
+            key = next(key for key in value if type(key) is not str)
+            raise BadFile(f"{place}: the key {_yaml_key(key)} is no text; quote it")
+        return Record(place, value)
+    if isinstance(value, list):
         return Record(place, value)
     raise BadFile(f"{place}: a row must be an object or a list, not a {type(value).__name__}")
+
+
+def _yaml_key(key: Any) -> str:
+    return "null" if key is None else str(key).lower() if isinstance(key, bool) else str(key)

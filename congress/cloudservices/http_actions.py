@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Actions that are requests to an HTTP API, described in a service's configuration."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -130,7 +130,18 @@ def _request_action(name: object, given: object, tables: frozenset[str]) -> Requ
         _result(name, _of(name, given, "result", str, "$")),
     )
     _check_holes(made)
-    return made
+    return replace(made, action=_with_texts(made, given.get("arguments", ())))
+
+
+def _with_texts(made: RequestAction, given: Iterable[object]) -> Action:
+    """The action with arguments that stand in the path and not in the body, and are of no type, as strings.
+
+    So null, lists and objects are refused before anybody is told that the action will be tried.
+    """
+    typed = {item["name"] for item in given if isinstance(item, Mapping) and item.get("type") is not None}
+    texts = templates.holes(made.path) - templates.holes(made.body) - typed
+    arguments = (replace(item, type="string") if item.name in texts else item for item in made.action.arguments)
+    return replace(made.action, arguments=tuple(arguments))
 
 
 def _check_holes(made: RequestAction) -> None:
@@ -177,7 +188,7 @@ def _argument(name: str, given: object) -> ActionArgument:
     called = argument.get("name")
     if not isinstance(called, str) or not called.isidentifier():
         raise _wrong(name, f"{called!r:.60} cannot name an argument")
-    type_ = argument.get("type", "any")
+    type_ = argument.get("type") or "any"
     if type_ not in TYPES:
         raise _wrong(name, f"argument {called!r}: the types are {', '.join(TYPES)}")
     return ActionArgument(

@@ -103,7 +103,9 @@ class HttpJsonDriver(ExecutionDriver, PollingDriver):
         specs = tabular.table_specs(self.config["tables"], keys=_KEYS)
         self._listings = {name: _listing(spec) for name, spec in specs.items()}
         self._requests = request_actions(self.config["actions"], frozenset(specs))
-        self._declared = {name: Declared(made.action, _carry_out(made)) for name, made in self._requests.items()}
+        self._declared = {
+            name: Declared(made.action, _carry_out(made), structures=True) for name, made in self._requests.items()
+        }
         self._etags: dict[str, str] = {}
         self._check_login()
 

@@ -152,11 +152,14 @@ def documentation(method: Callable[..., object]) -> tuple[str, dict[str, str]]:
 # Bound --------------------------------------------------------------------------------------------------
 
 
-def bind(wanted: Action, positional: Sequence[Value], named: Mapping[str, Value]) -> tuple[list[Any], dict[str, Any]]:
+def bind(
+    wanted: Action, positional: Sequence[Value], named: Mapping[str, Value], structures: bool = False
+) -> tuple[list[Any], dict[str, Any]]:
     """Typed Python arguments for an action's function.
 
     Row values become Python's; text becomes the number, boolean or structure that the argument is declared
     as.
+    :param structures: whether arguments of type ``any`` take lists and objects too.
     :raises ActionArgumentError: one is missing, unknown, given twice or of another kind.
     """
     if isinstance(positional, str) or not isinstance(positional, Sequence) or not isinstance(named, Mapping):
@@ -175,22 +178,24 @@ def bind(wanted: Action, positional: Sequence[Value], named: Mapping[str, Value]
         if index < len(positional):
             if argument.name in named:
                 raise ActionArgumentError(f"argument {argument.name!r} is given twice", argument=argument.name)
-            args.append(_typed(argument, positional[index]))
+            args.append(_typed(argument, positional[index], structures))
         elif argument.name in named:
-            kwargs[argument.name] = _typed(argument, named[argument.name])
+            kwargs[argument.name] = _typed(argument, named[argument.name], structures)
         elif argument.required:
             raise ActionArgumentError(f"{wanted.signature} needs argument {argument.name!r}", argument=argument.name)
     if rest is not None:
-        args += [_typed(rest, value) for value in positional[len(plain_arguments) :]]
+        args += [_typed(rest, value, structures) for value in positional[len(plain_arguments) :]]
     return args, kwargs
 
 
-def _typed(argument: ActionArgument, given: object) -> Any:
+def _typed(argument: ActionArgument, given: object, structures: bool) -> Any:
     value = decode(given) if isinstance(given, Bool) else given
     if value is None:
         if argument.nullable or argument.type in ("any", "json"):
             return None
         raise ActionArgumentError(f"argument {argument.name!r} must not be null", argument=argument.name)
+    if structures and argument.type == "any" and isinstance(value, Mapping | list | tuple):
+        return value
     try:
         return _CONVERT[argument.type](value)
     except (ValueError, OverflowError):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from congress.cloudservices.convert import json_text
 from congress.cloudservices.errors import ActionArgumentError
 
 Values = Mapping[str, Any]
@@ -102,6 +103,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Mapping | list | tuple):
+        return json_text(value)
     return str(value)
 
 

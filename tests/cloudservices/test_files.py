@@ -10,6 +10,7 @@ import pytest
 
 from congress.cloudservices.errors import ConfigError
 from congress.cloudservices.files import FilesDriver
+from congress.cloudservices.formats import BadFile
 from congress.cloudservices.testing import RunningDriver, running
 
 # A moment that no clock's granularity reaches: what is that old is not looked at twice.
@@ -193,6 +194,28 @@ def test_columns_need_a_file_unless_they_are_given(folder: Path, monkeypatch: py
     with running(files(folder, tables=given)) as it:
         it._watcher.subscribe("files", "hosts")
         breaks(it, "hosts", "No such file")
+
+
+@pytest.mark.parametrize("columns", [None, ["id", {"name": "on", "from": "yes"}]])
+@pytest.mark.parametrize(("key", "shown"), [("yes", "true"), ("2026-11-21", "2026-11-21"), ("5", "5"), ("~", "null")])
+def test_a_key_that_is_no_text(folder: Path, key: str, shown: str, columns: list[Any] | None) -> None:
+    replace(folder / "keys.yaml", f"- {{id: 1, {key}: yes}}\n")
+    given = {"keys": {"path": "keys.yaml", **({"columns": columns} if columns else {})}}
+    driver = files(folder, tables=given)
+    driver.observer = None
+    if columns is None:
+        with pytest.raises(BadFile, match=f"keys.yaml: row 0: the key {shown} is no text; quote it"):
+            driver.open()
+        return
+    with running(driver) as it:
+        it._watcher.subscribe("files", "keys")
+        breaks(it, "keys", f"row 0: the key {shown} is no text; quote it")
+
+
+def test_two_headings_that_make_one_name(folder: Path) -> None:
+    replace(folder / "twice.json", '[{"a b": 1, "a_b": 2}]')
+    with pytest.raises(BadFile, match=r"twice\.json: 'a b' and 'a_b' would both be column 'a_b'; name the columns"):
+        files(folder, tables={"twice": {"path": "twice.json"}}).open()
 
 
 @pytest.mark.parametrize(

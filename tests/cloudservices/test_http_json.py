@@ -523,6 +523,46 @@ class TestActions:
         assert asked.headers["X-Reason"] == "because of a policy"
         assert asked.headers["Content-Type"] == "application/json"
 
+    @pytest.mark.parametrize(
+        ("note", "text"),
+        [({"a": [1, True]}, '{"a":[1,true]}'), (["x", None], '["x",null]'), ("5", "5"), (TRUE, "true")],
+    )
+    def test_arguments_of_any_type(self, server: ApiServer, note: Any, text: str) -> None:
+        """With its type in a JSON body; as JSON text, as rows hold it, where only texts can stand."""
+        server.routes["POST /api/note"] = Reply({})
+        action = {
+            "path": "/note",
+            "params": {"q": "{note}"},
+            "headers": {"X-Note": "n {note}"},
+            "body": {"note": "{note}", "{note}": "a {note}"},
+            "arguments": ["note"],
+        }
+        with running(driver(server, actions={"note": action})) as it:
+            it.call("execute", name="note", named={"note": note})
+        (asked,) = server.asked
+        assert asked.json == {"note": True if note is TRUE else note, text: f"a {text}"}
+        assert (asked.query["q"], asked.headers["X-Note"]) == (text, f"n {text}")
+
+    def test_an_argument_of_the_path_is_a_text(self, server: ApiServer) -> None:
+        """So that null and structures are refused when the action is asked for, not when it is tried."""
+        server.routes["POST /api/hosts/3/7"] = Reply({})
+        action = {
+            "path": "/hosts/{host}/{port}",
+            "body": {"port": "{port}", "x": "{x}"},
+            "arguments": ["host", "port", "x"],
+        }
+        with running(driver(server, actions={"go": action})) as it:
+            (told,) = it.call("actions")
+            assert told.signature == "go(host: string, port: any, x: any)"
+            for host in (None, ["h"], {"h": 1}):
+                with pytest.raises(ActionArgumentError):
+                    it.call("execute", name="go", positional=[host, 7, 1])
+            it.call("execute", name="go", positional=[3, 7, 1])
+        (asked,) = server.asked
+        assert asked.json == {"port": 7, "x": 1}
+        typed = {**action, "arguments": [{"name": "host", "type": "any"}, "port", "x"]}
+        assert driver(server, actions={"go": typed}).actions()[0].arguments[0].type == "any"
+
     def test_signatures(self, server: ApiServer) -> None:
         rename = driver(server, actions=ACTIONS).actions()[1]
         assert rename.signature == (
