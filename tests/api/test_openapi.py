@@ -65,6 +65,7 @@ def test_operations_have_names_of_their_own_and_nothing_is_left_unsaid() -> None
     ids = []
     tags = {tag["name"]: tag["description"] for tag in document()["tags"]}
     assert all(tags.values())
+    assert "needs no login" in tags["Operations"]
     for path, methods in document()["paths"].items():
         for method, found in methods.items():
             ids.append(found["operationId"])

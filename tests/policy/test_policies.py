@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -300,6 +301,19 @@ def store(database: Database, *rules: str) -> list[RuleRecord]:
     records = [RuleRecord(policy.id, rule) for rule in rules]
     PolicyStore(database).create(policy, records)
     return records
+
+
+def test_names_from_before_they_were_checked_stay(database: Database) -> None:
+    (record,) = store(database, "p(1)")
+    RuleStore(database).update(replace(record, name="a/b"))
+    policies = load(database)
+    policies.update_rule("alice", record.id, {"rule": "p(2)", "name": "a/b"})
+    policies.update("alice", {"rules": [RuleText("p(3)", "a/b")]})
+    (rule,) = policies.find("alice").rules.values()
+    assert (rule.record.rule, rule.record.name) == ("p(3)", "a/b")
+    with pytest.raises(errors.InvalidRuleName):
+        policies.update_rule("alice", rule.record.id, {"name": "a/c"})
+    same(policies, load(database))
 
 
 def test_rules_that_fit_no_more_are_kept_and_keep_nobody_out(database: Database) -> None:

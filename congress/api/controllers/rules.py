@@ -20,7 +20,7 @@ REPLACE_BODY: Final = Fields({**RULE_BODY.keys, **_ID}, name="RuleReplace")
 UPDATE_BODY: Final = Fields(
     {
         "rule": Key(Text(1_000_000, shortest=1), "One rule or fact."),
-        "name": Key(Text(nullable=True), "A name for it."),
+        "name": Key(Text(nullable=True), "A name for it, without `/`."),
         "comment": Key(Text(nullable=True), "A comment on it."),
         **_ID,
     },
