@@ -146,7 +146,7 @@ class Actor:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        # What is no Exception (SystemExit, say) ends the thread; whoever waits for an answer then gets one all the same.
+        # What is no Exception (SystemExit, say) ends the thread; who waits for an answer gets one all the same.
         try:
             self._take_messages()
         finally:
