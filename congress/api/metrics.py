@@ -66,6 +66,11 @@ METRICS: Final[Mapping[str, Described]] = {
     "congress_policy_inbox": Described("gauge", "Messages that wait for the policy runtime."),
     "congress_executions_open": Described("gauge", "Executions that are not over, by state.", ("state",)),
     "congress_executions_held": Described("gauge", "Executions that a guard holds, by reason.", ("reason",)),
+    "congress_executions_left_out": Described(
+        "gauge",
+        "Rows that want an action and are not recorded: their policy has too many open executions.",
+        ("policy",),
+    ),
     "congress_executions_finished": Described("counter", "Executions that ended.", ("service", "state")),
     "congress_execution_seconds": Described(
         "histogram", "Time from the request for an action to its success.", ("service",)
@@ -167,6 +172,8 @@ class DaemonCollector(Collector):
             return
         yield _gauge("congress_executions_open", [((state,), n) for state, n in status["open"].items()])
         yield _gauge("congress_executions_held", [((reason,), n) for reason, n in status["held"].items()])
+        left_out = [((policy,), n) for policy, n in status.get("left_out", {}).items()]
+        yield _gauge("congress_executions_left_out", left_out)
         finished = [((service, state), n) for service, state, n in status["finished"]]
         yield _counter("congress_executions_finished", finished)
         seconds = HistogramMetricFamily(*_head("congress_execution_seconds"))

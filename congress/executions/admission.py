@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """How executions come into the ledger, and how rows that were acted on are kept in step with it."""
 
+import logging
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from congress.datalog.values import Row
 from congress.executions.guard import Guard, Verdict, held_by
-from congress.executions.ledger import Batch, Ledger
+from congress.executions.ledger import Batch, Ledger, Place, place_of
 from congress.executions.model import Execution, digest_of, person
 from congress.executions.sets import CAPPED, DECIDED, SetNames, waiting
 from congress.executions.states import Reason, State, Trigger
+
+LOG = logging.getLogger(__name__)
 
 START: Final = "start"
 """The cause of rows that may have been true, and acted on, before the policy runtime started."""
 _UNDONE: Final = frozenset({State.OBSOLETE})
 _CAME_TO_NOTHING: Final = frozenset({State.FAILED, State.OBSOLETE})
 _PULLED_BACK: Final = frozenset({State.PROPOSED, State.HELD, State.APPROVED, State.QUEUED})
+
+
+MOST_OPEN: Final = 10_000
+"""Open executions of one policy beyond which nothing more is held or proposed for its rows: nobody looks through more,
+and a rule that asks for something because something is held would never come to an end."""
 
 
 class Admission:
@@ -26,6 +35,7 @@ class Admission:
         self._ledger = ledger
         self._guard = guard
         self._names = SetNames()
+        self._left_out: dict[Place, tuple[Execution, Verdict]] = {}  # true rows for which there was no room
 
     def admit(self, batch: Batch, new: Sequence[Execution], now: float) -> None:
         """Take in what was asked for in one transaction; rows that are known already are left out."""
@@ -90,6 +100,27 @@ class Admission:
                 found[at] = replace(one, digest=as_given)
         return found
 
+    def left_out(self) -> Counter[str]:
+        """How many rows of each policy are true and wait for others of it to be over before they are recorded."""
+        return Counter(one.origin.policy for one, _ in self._left_out.values())
+
+    def take_up(self, batch: Batch, now: float) -> bool:
+        """Take in rows that were left out, as far as there is room by now.
+
+        :returns: whether there were any.
+        """
+        if not self._left_out:
+            return False
+        opened, found = self._opened(batch), []
+        for one, _ in self._left_out.values():
+            if opened[one.origin.policy] < MOST_OPEN and one.id not in batch.added:
+                opened[one.origin.policy] += 1
+                found.append(one)
+        if found:
+            self._decide(batch, found, now)
+        batch.after.append(lambda: [self._left_out.pop(place_of(one), None) for one in found])
+        return bool(found)
+
     def verdicts(self, new: Sequence[Execution], now: float) -> list[Verdict]:
         """What would be decided about executions that nobody has asked for."""
         return self._guard.admit(new, now, self._open_digests())
@@ -125,12 +156,14 @@ class Admission:
     def vanished(self, batch: Batch, places: Sequence[tuple[str, Row]], for_good: bool) -> None:
         """Rows are true no more.  :param for_good: when they are true again, they are new ones."""
         for table, row in places:
+            self._left_out.pop((table, row), None)
             execution = self._ledger.at(table, row)
             if execution is not None:
                 self._end(batch, execution, Trigger.ENDED if for_good else Trigger.SUSPENDED)
 
     def began(self, batch: Batch, tables: Collection[str]) -> None:
         """Rows of tables that no rule makes any more are gone with their rules."""
+        self._left_out = {place: found for place, found in self._left_out.items() if place[0] in tables}
         for execution in self._ledger.places():
             if execution.origin.table not in tables and execution.trigger is Trigger.LIVE:
                 self._end(batch, execution, Trigger.SUSPENDED)
@@ -138,6 +171,9 @@ class Admission:
     def present(self, batch: Batch, table: str, rows: Collection[Row]) -> None:
         """All rows of a table that are true: what was acted on and is not among them stopped being true unseen."""
         true = set(rows)
+        self._left_out = {
+            place: found for place, found in self._left_out.items() if place[0] != table or place[1] in true
+        }
         for execution in self._ledger.places(table):
             self._ledger.tell(execution)
             if execution.origin.row not in true:
@@ -169,13 +205,18 @@ class Admission:
             self._ledger.note(batch, execution, "ledger", detail, trigger=trigger)
 
     def _decide(self, batch: Batch, fresh: Sequence[Execution], now: float) -> None:
-        present = self._sets()
+        present, opened = self._sets(), self._opened(batch)
         approved = []
-        for execution, verdict in self._verdicts(batch, fresh, now):
-            who = _asker(execution)
+        for execution, decided in self._verdicts(batch, fresh, now):
+            who, verdict = _asker(execution), self._as_before(execution, decided)
             if verdict.state is State.APPROVED:
                 approved.append(self._ledger.add(batch, execution, who))
                 continue
+            if not verdict.state.terminal:
+                if execution.origin.table and opened[execution.origin.policy] >= MOST_OPEN:
+                    self._leave_out(execution, verdict)
+                    continue
+                opened[execution.origin.policy] += 1
             made = replace(
                 execution,
                 state=verdict.state,
@@ -188,6 +229,23 @@ class Admission:
                 made = replace(made, set_id=self._set_of(verdict, present))
             self._ledger.add(batch, made, who)
         self.approve(batch, approved, "guard", now)
+
+    def _as_before(self, execution: Execution, verdict: Verdict) -> Verdict:
+        """What was too much together with others that there was room for does not go because it is left alone."""
+        _, before = self._left_out.get(place_of(execution), (None, verdict))
+        return before if verdict.state is State.APPROVED and before.reason in CAPPED else verdict
+
+    def _leave_out(self, execution: Execution, verdict: Verdict) -> None:
+        policy = execution.origin.policy
+        if not any(one.origin.policy == policy for one, _ in self._left_out.values()):
+            LOG.warning("executions.left_out policy=%r open=%d", policy, MOST_OPEN)
+        self._left_out[place_of(execution)] = execution, verdict
+
+    def _opened(self, batch: Batch) -> Counter[str]:
+        """How many of each policy are open, as it will be when a batch is written."""
+        there = (e for e in self._ledger.all_open() if e.id not in batch.changed)
+        written = (e for e in (*batch.changed.values(), *batch.added.values()) if not e.state.terminal)
+        return Counter(e.origin.policy for e in (*there, *written))
 
     def _sets(self) -> set[str]:
         return {e.set_id for e in self._ledger.all_open() if e.set_id is not None and waiting(e)}

@@ -226,7 +226,8 @@ class ExecutionService(Desk, Board, Subscriber):
         if not self._unsent:
             self._looked = now
             self.dispatcher.pump(batch, now)
-        if self.admission.revive(batch, now) and not self._unsent:
+        more = [self.admission.revive(batch, now), self.admission.take_up(batch, now)]
+        if any(more) and not self._unsent:
             self.dispatcher.pump(batch, now)
 
     def _resolve(self) -> None:
@@ -404,6 +405,7 @@ class ExecutionService(Desk, Board, Subscriber):
             "state": self.state,
             "open": dict(states),
             "held": dict(reasons),
+            "left_out": dict(self.admission.left_out()),
             "breakers": {service: b.state(now).value for service, b in self.guard.breakers.items()},
             "waiting_for_database": len(self._backlog) if self._backlog.waiting else 0,
             "inbox": self.waiting,
