@@ -171,7 +171,10 @@ class Graph:
         backward = self._reach(closing, self.predecessors, within=forward)
         members = [forward[key] for key in forward if key in backward]
         self._refuse_strict(members)
-        return self._merge(members)
+        merged, undo = self._merge(members)
+        if not merged and any(o.level >= target.level and o.key not in backward for o in origins):
+            return [], self._raise_levels(target)
+        return merged, undo
 
     def _reach(
         self,

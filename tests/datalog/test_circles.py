@@ -151,3 +151,18 @@ def test_a_guard_stays_one_when_an_absence_closes_the_circle() -> None:
         assert not engine.rows("p:rr")
     engine.advance(1.7e9)
     assert set(engine.rows("p:rr")) == {(1,)}
+
+
+def test_a_rule_within_a_recursion_lifts_it_above_all_it_reads() -> None:
+    engine = Engine()
+    engine.set_schema("s", {"k": TableSchema.of("x"), "n": TableSchema.of("x")})
+    engine.create_policy("p")
+    engine.add_rules("p", "b(x) :- s:k(x)\nb(x) :- d(x)\nd(x) :- b(x), x > 9")
+    engine.add_rules("p", "a(x) :- a1(x)\na1(x) :- a2(x)\na2(x) :- a3(x)\na3(x) :- s:n(x)")
+    engine.add_rules("p", "d(x) :- b(x), not a(x)")
+    engine.apply({"s:k": ([(1,), (2,)], []), "s:n": ([(2,)], [])})
+    assert set(engine.rows("p:d")) == {(1,)}
+    before = engine.dump()
+    with pytest.raises(PolicyError, match="P001"):
+        engine.add_rules("p", "a(x) :- d(x)")
+    assert engine.dump() == before
