@@ -62,7 +62,7 @@ class CloudServices:
     ) -> Service:
         """Change what is given; the service is started anew with it.
 
-        :param config: all options; a secret given as ``<hidden>`` stays as it is.
+        :param config: all options; a secret given as ``<hidden>`` stays as it is; not when an address changes.
         """
         given = {"config": config, "description": description, "enabled": enabled}
         body = {key: value for key, value in given.items() if value is not None}
