@@ -48,7 +48,7 @@ CREATE_BODY: Final = Fields(
     },
     name="CloudServiceCreate",
 )
-_CONFIG: Final = "The options of its driver, all of them; a secret given as `<hidden>` stays as it is, unless an address changes."
+_CONFIG: Final = "All options of its driver; a secret given as `<hidden>` stays as it is, unless an address changes."
 _READ_ONLY: Final = ("id", "name", "driver", "type")
 _SHOWN: Final = ("state", "error")  # a client that sends back what it got sends these along; they mean nothing then
 _SAME: Final = {
