@@ -95,6 +95,9 @@ class Intake(Subscriber):
         return {}
 
     def _feed(self, publisher: Publisher, changes: Mapping[str, Change]) -> None:
+        # A rule may ask for a table that the service has not: nothing comes of it, and the others must not wait for it.
+        tables = self.engine.schema(publisher.name) or {}
+        changes = {key: change for key, change in changes.items() if any(change) or key.partition(":")[2] in tables}
         if not changes:
             return
         before = self.advance()
@@ -215,7 +218,9 @@ class Intake(Subscriber):
         try:
             self._feed(publisher, changes)
         except EngineError as error:
-            LOG.warning("policy.rows_do_not_fit service=%s error=%s", publisher.name, error)
+            if publisher.trouble != str(error):  # it is looked at again and again: told once
+                publisher.trouble = str(error)
+                LOG.warning("policy.rows_do_not_fit service=%s error=%s", publisher.name, error)
         self._look_later()
 
     def _set_schema(self, service: str, tables: Mapping[str, TableSchema]) -> None:

@@ -95,6 +95,7 @@ class Publisher:
     :ivar schema_of: the life of it whose schema the engine has.
     :ivar asking: whether an answer of it is awaited.
     :ivar next_look: when to ask again, by the clock of the caller.
+    :ivar trouble: what was wrong with its rows when it was last told.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Publisher:
     asking: bool = False
     pause: float = _FIRST_PAUSE
     next_look: float = 0.0
+    trouble: str = ""
 
     def later(self, now: float) -> None:
         """Put the next question off, longer each time."""

@@ -373,3 +373,19 @@ def test_a_rule_that_explodes_is_switched_off_and_the_operator_told(
     assert (status["state"], status["diagnostics"][0]["code"]) == ("off", "E001")
     assert caplog.text.count("policy.rule_switched_off") == 1
     assert "pair(x, y)" in caplog.text
+
+
+def test_a_table_that_a_service_has_not_is_told_once_and_keeps_nobody_waiting(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("congress.policy.sources._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("congress.policy.sources._LONGEST_PAUSE", 0.01)
+    cloud = world.cloud().show(servers=[("a", "x")])
+    world.runtime()
+    world.policy("alice", "q(x) :- nova:misspelt(x)", "p(x) :- nova:servers(x, o)")
+    world.expect("alice", "p", {("a",)})
+    for number in range(10):
+        cloud.change(servers=([(f"b{number}", "x")], []))
+        time.sleep(0.15)
+    world.expect("alice", "p", {("a",), *((f"b{number}",) for number in range(10))})
+    assert "rows_do_not_fit" not in caplog.text
