@@ -111,7 +111,7 @@ class Admission:
         """
         if not self._left_out:
             return False
-        opened, found = self._opened(batch), []
+        opened, found = self._ledger.open_of(batch), []
         for one, _ in self._left_out.values():
             if opened[one.origin.policy] < MOST_OPEN and one.id not in batch.added:
                 opened[one.origin.policy] += 1
@@ -205,7 +205,7 @@ class Admission:
             self._ledger.note(batch, execution, "ledger", detail, trigger=trigger)
 
     def _decide(self, batch: Batch, fresh: Sequence[Execution], now: float) -> None:
-        present, opened = self._sets(), self._opened(batch)
+        present, opened = self._sets(), self._ledger.open_of(batch)
         approved = []
         for execution, decided in self._verdicts(batch, fresh, now):
             who, verdict = _asker(execution), self._as_before(execution, decided)
@@ -240,12 +240,6 @@ class Admission:
         if not any(one.origin.policy == policy for one, _ in self._left_out.values()):
             LOG.warning("executions.left_out policy=%r open=%d", policy, MOST_OPEN)
         self._left_out[place_of(execution)] = execution, verdict
-
-    def _opened(self, batch: Batch) -> Counter[str]:
-        """How many of each policy are open, as it will be when a batch is written."""
-        there = (e for e in self._ledger.all_open() if e.id not in batch.changed)
-        written = (e for e in (*batch.changed.values(), *batch.added.values()) if not e.state.terminal)
-        return Counter(e.origin.policy for e in (*there, *written))
 
     def _sets(self) -> set[str]:
         return {e.set_id for e in self._ledger.all_open() if e.set_id is not None and waiting(e)}

@@ -51,6 +51,7 @@ class Ledger:
         self._open: dict[str, Execution] = {}
         self._lanes: dict[str, dict[str, Execution]] = {}  # on their way, by service, in order
         self._running: Counter[str] = Counter()  # by service
+        self._open_of: Counter[str] = Counter()  # by policy
         self._moments = Moments()
         self._by_place: dict[Place, Execution] = {}
         self._untold: set[Place] = set()
@@ -63,6 +64,7 @@ class Ledger:
         self._open, self._lanes, self._by_place, self._moments = {}, {}, {}, Moments()
         self._duplicates, self._lengths = {}, {}
         self._running.clear()
+        self._open_of.clear()
         for execution in (*opened, *rows):
             self._take(execution)
 
@@ -92,6 +94,13 @@ class Ledger:
             before = self._open.get(execution.id)
             found[execution.call.service] += at_service(execution)
             found[execution.call.service] -= before is not None and at_service(before)
+        return found
+
+    def open_of(self, batch: Batch) -> Counter[str]:
+        """How many of each policy are not over, as it will be when a batch is written."""
+        found = Counter(self._open_of)
+        for execution in (*batch.changed.values(), *batch.added.values()):
+            found[execution.origin.policy] += (not execution.state.terminal) - (execution.id in self._open)
         return found
 
     def next_moment(self, now: float) -> float | None:
@@ -227,6 +236,7 @@ class Ledger:
 
     def _take(self, execution: Execution) -> None:
         self._sort_in(execution)
+        self._open_of[execution.origin.policy] += (not execution.state.terminal) - (execution.id in self._open)
         if execution.state.terminal:
             self._open.pop(execution.id, None)
             self._lengths.pop(execution.id, None)

@@ -21,7 +21,7 @@ from congress.cloudservices.errors import ActionFailed, ActionNotFound
 from congress.db.crypt import Cipher
 from congress.db.migrate import upgrade
 from congress.executions.errors import LedgerError
-from congress.executions.ledger import place_of
+from congress.executions.ledger import Batch, place_of
 from congress.executions.model import Execution
 from congress.executions.settings import Defaults, PolicyGuard, ServiceGuard
 from congress.executions.states import TRANSITIONS, Reason, State, Trigger
@@ -279,6 +279,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if self.bench.state != "running" or len(self.bench._backlog):
             return
         assert {e.id: e for e in ledger.all_open()} == {e.id: e for e in ledger.store.open()}
+        assert +ledger.open_of(Batch()) == Counter(e.origin.policy for e in ledger.all_open())
         assert {e.id for e in ledger.places()} == {e.id for e in ledger.store.triggers()}
         assert len({place_of(e) for e in ledger.store.triggers()}) == len(ledger.store.triggers())
 
