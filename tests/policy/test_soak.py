@@ -4,6 +4,7 @@
 import gc
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,6 @@ from congress.datalog.values import Row
 from congress.policy import errors
 from tests.datalog import naive
 from tests.policy.world import Cloud, Watcher, World, wait_until
-
-# Drivers that die on purpose.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
 RULES = [
     "p(x) :- nova:servers(x, o), not other:nets(x)",
@@ -33,6 +31,12 @@ RULES = [
     "both(x) :- b:lonely(x)",
 ]
 VALUES = "abcde"
+
+
+@pytest.fixture(autouse=True)
+def _drivers_die_on_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else pytest keeps what each of them died of until the test is over."""
+    monkeypatch.setattr(threading, "excepthook", lambda died: None)
 
 
 class Chaos:
