@@ -105,6 +105,8 @@ def _lock(connection: sa.Connection) -> Iterator[None]:
             raise Unavailable("another process has been migrating the database for too long")
         try:
             yield
+            # The lock is no part of the transaction: who takes it next must find all that was done.
+            connection.execute(sa.text("COMMIT"))
         finally:
             connection.execute(sa.text("SELECT RELEASE_LOCK(:key)"), parameters)
     else:
