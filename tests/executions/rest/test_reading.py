@@ -111,7 +111,7 @@ def test_a_dry_run_tells_what_would_happen(world: World) -> None:
 
 def test_a_dry_run_of_what_nobody_has_asked_for_yet(world: World) -> None:
     """Rows that wait for a table to settle have not been asked for: the guard says what it would say."""
-    world.build("p(x) :- eyes:dark(x)", policy={"max_rows": 1})
+    world.build("p(x) :- eyes:dark(x)", policy={"max_rows": 1}, unknown="odd")
     world.add_rule("execute[lamps:on(x)] :- p(x), not eyes:odd(x)")  # nobody knows yet what is odd
     world.dark("a", "b")
 

@@ -53,20 +53,34 @@ class World:
     # Setting it up
 
     def build(
-        self, *rules: str, policy: Mapping[str, Any] | None = None, service: Mapping[str, Any] | None = None
+        self,
+        *rules: str,
+        policy: Mapping[str, Any] | None = None,
+        service: Mapping[str, Any] | None = None,
+        unknown: str = "",
     ) -> None:
         """The services, the guards, and then the policy.
 
         In rules, ``eyes`` and ``lamps`` stand for the services of this world.
+
+        :param unknown: a table that nobody has filled yet.
         """
         tables = {"dark": ["lamp"], "odd": ["lamp"], "all": ["lamp", "broken"]}
         self.add_service(self.eyes, "push", {"tables": tables, "persist": True})
+        for table in tables.keys() - {unknown}:
+            self.rows(table)
         self.add_lamps()
+        # A table counts as stale until somebody has told that it has been filled, a moment after it has.
+        wait(lambda: self._stale() == {table: table == unknown for table in tables})
         self.ok("POST", "/v1/policies", {"name": self.name})
         self.guard_policy(**{"max_percent": None, **(policy or {})})
         self.guard_service(**{"backoff": 0.05, "backoff_max": 0.1, **(service or {})})
         for rule in rules or ("execute[lamps:on(x)] :- eyes:dark(x)", "execute[lamps:flash(x)] :- eyes:odd(x)"):
             self.add_rule(rule)
+
+    def _stale(self) -> dict[str, bool]:
+        found = self.ok("GET", "/v1/cloud-services/congress/tables/freshness/rows?limit=10000")["results"]
+        return {row["data"][1]: row["data"][3] for row in found if row["data"][0] == self.eyes}
 
     def add_lamps(self, **more: Any) -> None:
         listed = {"path": "/lamps", "columns": [{"name": "lamp", "from": "$", "type": "string"}]}
