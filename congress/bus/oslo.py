@@ -161,23 +161,22 @@ class Wire:
     def forget(self, node: str) -> None:
         """A node is gone for good: drop what is kept for it, here and at the broker."""
         self._nodes.pop(node, None)
-        if self._connect is None:
-            return
         # Quorum queues outlive their node and cannot be told to expire through oslo.messaging.
-        with self._connect(retry=1) as connection:
-            connection.channel.queue_delete(f"{self._topic}.{node}")
+        self._delete(f"{self._topic}.{node}")
 
     def drop_queues(self, shared: bool) -> None:
         """Delete the queues that are listened on, so that the reader has to make them again.
 
         :param shared: also the one that all nodes listen on; theirs then have to as well.
         """
+        self._delete(f"{self._topic}.{self._node}", *([self._topic] if shared else []))
+
+    def _delete(self, *queues: str) -> None:
         if self._connect is None:
             return
-        names = [f"{self._topic}.{self._node}", *([self._topic] if shared else [])]
-        for name in names:
+        for queue in queues:
             with self._connect(retry=1) as connection:
-                connection.channel.queue_delete(name)
+                connection.channel.queue_delete(queue)
 
     def close(self) -> None:
         """Stop listening, give back what the transport holds.

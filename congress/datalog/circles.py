@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from congress.datalog import syntax
 from congress.datalog.ordering import components
-from congress.datalog.resolve import head_terms
+from congress.datalog.resolve import head_terms, literal_table
 
 Followers: TypeAlias = Callable[[str], Mapping[str, bool]]
 """The tables derived from one, with whether its absence or a whole group of it is what counts."""
@@ -24,11 +24,6 @@ def is_strict(rule: syntax.Rule, policy: str, table: str) -> bool:
         isinstance(item, syntax.Literal) and item.negated and literal_table(item.atom, policy) == table
         for item in rule.body
     )
-
-
-def literal_table(atom: syntax.Atom, policy: str) -> str:
-    """The key of the table that a literal reads."""
-    return f"{atom.service or policy}:{atom.table}{atom.sign}"
 
 
 def bad_circles(starts: Iterable[str], followers: Followers) -> Iterator[tuple[set[str], list[str]]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from congress.datalog import syntax
 from congress.datalog.checks import check
-from congress.datalog.circles import bad_circles, is_strict, literal_table
+from congress.datalog.circles import bad_circles, is_strict
 from congress.datalog.codegen import UNDEFINED, Purpose
 from congress.datalog.core import AggregateStage, Const, Equal, Resolved, TemporalStage, Test
 from congress.datalog.definitions import ActionTable, Definitions
@@ -22,7 +22,7 @@ from congress.datalog.diagnostics import DatalogError, Diagnostic, PolicyError, 
 from congress.datalog.graph import Component, Cycle, Graph, Node, body_tables, hidden_tables
 from congress.datalog.operators import Aggregator, Operator, TemporalGate
 from congress.datalog.ordering import sources_first
-from congress.datalog.resolve import ARITY, Resolution, head_table, head_terms, resolve
+from congress.datalog.resolve import ARITY, Resolution, head_table, head_terms, literal_table, resolve
 from congress.datalog.runtime import Meter, RuleNode
 from congress.datalog.stages import CLOCK, NOW
 from congress.datalog.table import Mode

@@ -75,6 +75,11 @@ class Resolution:
     services: set[str] = field(default_factory=set)
 
 
+def literal_table(atom: syntax.Atom, policy: str) -> str:
+    """The key of the table that a literal reads."""
+    return f"{atom.service or policy}:{atom.table}{atom.sign}"
+
+
 def head_table(policy: str, head: syntax.Head) -> str:
     """The key of the table that a head derives."""
     if isinstance(head, syntax.Modal):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from congress.datalog import syntax
 from congress.datalog.builtins.registry import BARE_NAMES
-from congress.datalog.resolve import head_table
+from congress.datalog.resolve import head_table, literal_table
 
 
 def tables_read(policy: str, rule: syntax.Rule, *, negated: bool = False) -> Iterator[str]:
@@ -24,7 +24,7 @@ def tables_read(policy: str, rule: syntax.Rule, *, negated: bool = False) -> Ite
                 continue
             if atom.table in BARE_NAMES and not atom.named:
                 continue
-        yield f"{atom.service or policy}:{atom.table}{atom.sign}"
+        yield literal_table(atom, policy)
 
 
 PolicyRule = tuple[str, syntax.Rule]

@@ -1,35 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Actions whose outcome is told later, and what the ledger has to know of a service before it sends anything there."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from congress.bus.errors import Timeout
 from congress.db.crypt import Cipher
-from congress.db.migrate import upgrade
 from congress.executions import errors
 from congress.executions.ledger import ACCEPTED
 from congress.executions.states import Reason, State
 from tests.executions.bench import Bench, Clock, Moody, action
 
 
-@pytest.fixture
-def database() -> Iterator[Moody]:
-    made = Moody("sqlite://")
-    upgrade(made)
-    yield made
-    made.close()
-
-
-def bench(database: Moody, cipher: Cipher, clock: Clock | None = None) -> Bench:
-    made = Bench(database, cipher, clock or Clock())
+def bench(moody: Moody, cipher: Cipher, clock: Clock | None = None) -> Bench:
+    made = Bench(moody, cipher, clock or Clock())
     made.known = {"nova": [action("fix", asynchronous=True)]}
     return made.start()
 
 
-def test_it_is_over_when_its_service_says_so(database: Moody, cipher: Cipher) -> None:
-    ledger = bench(database, cipher)
+def test_it_is_over_when_its_service_says_so(moody: Moody, cipher: Cipher) -> None:
+    ledger = bench(moody, cipher)
     ledger.appear("a")
     (sent,) = ledger.sent
     ledger.answer(sent, {"job": 7})
@@ -44,8 +33,8 @@ def test_it_is_over_when_its_service_says_so(database: Moody, cipher: Cipher) ->
         ledger.complete(sent.id, sent.call["completion_token"], "failed")
 
 
-def test_its_service_may_be_faster_than_its_own_answer(database: Moody, cipher: Cipher) -> None:
-    ledger = bench(database, cipher)
+def test_its_service_may_be_faster_than_its_own_answer(moody: Moody, cipher: Cipher) -> None:
+    ledger = bench(moody, cipher)
     ledger.appear("a", "b")
     sent = ledger.sent[0]
     ledger.complete(sent.id, sent.call["completion_token"], "failed", None, "no spare part")
@@ -55,14 +44,14 @@ def test_its_service_may_be_faster_than_its_own_answer(database: Moody, cipher: 
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-def test_its_outcome_counts_after_a_crash(database: Moody, cipher: Cipher, accepted: bool) -> None:
+def test_its_outcome_counts_after_a_crash(moody: Moody, cipher: Cipher, accepted: bool) -> None:
     """Accepted or not: who has the token was given the action."""
-    first = bench(database, cipher)
+    first = bench(moody, cipher)
     first.appear("a")
     (sent,) = first.sent
     if accepted:
         first.answer(sent)
-    second = bench(database, cipher, first.clock)
+    second = bench(moody, cipher, first.clock)
     assert second.one("a").state is (State.RUNNING if accepted else State.HELD)
     second.complete(sent.id, sent.call["completion_token"], "succeeded")
     assert second.one("a").state is State.SUCCEEDED
@@ -70,8 +59,8 @@ def test_its_outcome_counts_after_a_crash(database: Moody, cipher: Cipher, accep
     assert second.sent == []
 
 
-def test_its_outcome_counts_after_its_deadline(database: Moody, cipher: Cipher) -> None:
-    ledger = bench(database, cipher)
+def test_its_outcome_counts_after_its_deadline(moody: Moody, cipher: Cipher) -> None:
+    ledger = bench(moody, cipher)
     ledger.appear("a")
     (sent,) = ledger.sent
     ledger.answer(sent)
@@ -81,13 +70,13 @@ def test_its_outcome_counts_after_its_deadline(database: Moody, cipher: Cipher) 
     assert ledger.one("a").state is State.SUCCEEDED
 
 
-def test_nothing_is_sent_before_it_is_known_how(database: Moody, cipher: Cipher) -> None:
+def test_nothing_is_sent_before_it_is_known_how(moody: Moody, cipher: Cipher) -> None:
     """After a restart: whether it needs a token, for one, only its service can tell, which is busy."""
-    first = bench(database, cipher)
+    first = bench(moody, cipher)
     first.put_guard("policy", "p", {"mode": "propose"})
     first.appear("a")
     (found,) = first.list_sets()
-    second = Bench(database, cipher, first.clock)
+    second = Bench(moody, cipher, first.clock)
     second.known = first.known
     second.answers_inquiries = False
     second.start()
@@ -106,8 +95,8 @@ def test_nothing_is_sent_before_it_is_known_how(database: Moody, cipher: Cipher)
     ]
 
 
-def test_what_a_busy_service_said_earlier_holds(database: Moody, cipher: Cipher) -> None:
-    ledger = bench(database, cipher)
+def test_what_a_busy_service_said_earlier_holds(moody: Moody, cipher: Cipher) -> None:
+    ledger = bench(moody, cipher)
     ledger.appear("a")
     ledger.answers_inquiries = False
     ledger.wait(100)

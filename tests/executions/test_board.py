@@ -3,7 +3,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest
 from congress.bus.bus import Bus
 from congress.bus.publisher import TablePublisher
 from congress.db.crypt import Cipher
-from congress.db.migrate import upgrade
 from congress.executions import board, service
 from congress.executions.board import LOADED, TABLES
 from congress.executions.relay import LedgerTables
@@ -21,14 +20,6 @@ from tests.bus.services import eventually
 from tests.executions.bench import Bench, Clock, Moody
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-def database() -> Iterator[Moody]:
-    made = Moody("sqlite://")
-    upgrade(made)
-    yield made
-    made.close()
 
 
 class Watched(Bench):
@@ -59,9 +50,9 @@ def few(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         monkeypatch.setattr(module, "SHOWN", number)
 
 
-def test_a_restart_changes_nothing(database: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restart_changes_nothing(moody: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, 3)
-    first = Watched(database, cipher, Clock()).start()
+    first = Watched(moody, cipher, Clock()).start()
     for number in range(6):
         first.appear(f"{number}")
         first.answer(first.sent[-1])
@@ -69,7 +60,7 @@ def test_a_restart_changes_nothing(database: Moody, cipher: Cipher, monkeypatch:
     first.vanish("5", "1", "0", "2")
     first.put_guard("policy", "p", {"mode": "propose"})
     first.appear("held")
-    second = Watched(database, cipher, first.clock).start()
+    second = Watched(moody, cipher, first.clock).start()
     assert second.tables.pop(LOADED)
     first.tables.pop(LOADED)
     assert second.tables == first.tables
@@ -80,9 +71,9 @@ def test_a_restart_changes_nothing(database: Moody, cipher: Cipher, monkeypatch:
     assert second.tables["executions"] == first.tables["executions"]
 
 
-def test_what_is_still_asked_for_stays(database: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_still_asked_for_stays(moody: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, 1)
-    ledger = Watched(database, cipher, Clock()).start()
+    ledger = Watched(moody, cipher, Clock()).start()
     for thing in "abc":
         ledger.appear(thing)
         ledger.answer(ledger.sent[-1])
@@ -92,9 +83,9 @@ def test_what_is_still_asked_for_stays(database: Moody, cipher: Cipher, monkeypa
     assert ledger.shown() == {ledger.one(thing).id for thing in "bc"}
 
 
-def test_what_is_tried_again_does_not_leave(database: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_tried_again_does_not_leave(moody: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> None:
     few(monkeypatch, 1)
-    ledger = Watched(database, cipher, Clock()).start()
+    ledger = Watched(moody, cipher, Clock()).start()
     ledger.put_guard("service", "nova", {"concurrency": 2})
     ledger.request("nova:fix", ["a"])
     ledger.answer(ledger.sent[0], ValueError("no"))
@@ -107,8 +98,8 @@ def test_what_is_tried_again_does_not_leave(database: Moody, cipher: Cipher, mon
     assert ledger.shown() == {ledger.one(thing).id for thing in "ac"}
 
 
-def test_what_is_deleted_is_not_shown(database: Moody, cipher: Cipher) -> None:
-    ledger = Watched(database, cipher, Clock(), retention=DAY).start()
+def test_what_is_deleted_is_not_shown(moody: Moody, cipher: Cipher) -> None:
+    ledger = Watched(moody, cipher, Clock(), retention=DAY).start()
     ledger.request("nova:fix", ["a"])
     ledger.answer(ledger.sent[0])
     assert len(ledger.shown()) == 1
@@ -116,10 +107,10 @@ def test_what_is_deleted_is_not_shown(database: Moody, cipher: Cipher) -> None:
     assert ledger.shown() == set()
 
 
-def test_an_open_breaker_is_there_after_a_start(database: Moody, cipher: Cipher) -> None:
-    first = Watched(database, cipher, Clock()).start()
+def test_an_open_breaker_is_there_after_a_start(moody: Moody, cipher: Cipher) -> None:
+    first = Watched(moody, cipher, Clock()).start()
     first.set_breaker("nova", "open", "me", "work")
-    second = Watched(database, cipher, first.clock).start()
+    second = Watched(moody, cipher, first.clock).start()
     assert second.tables["breakers"] == first.tables["breakers"] != set()
 
 

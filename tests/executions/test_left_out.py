@@ -2,12 +2,10 @@
 """A policy whose rows ask for more and more is stopped before the ledger is full of what it holds."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
 from congress.db.crypt import Cipher
-from congress.db.migrate import upgrade
 from congress.executions import admission
 from congress.executions.settings import Defaults, Mode, PolicyGuard
 from congress.executions.states import State
@@ -15,17 +13,9 @@ from tests.executions.bench import POLICY, Bench, Clock, Moody, wish
 
 
 @pytest.fixture
-def database() -> Iterator[Moody]:
-    made = Moody("sqlite://")
-    upgrade(made)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def bench(database: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(moody: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(admission, "MOST_OPEN", 5)
-    return Bench(database, cipher, Clock(), defaults=Defaults(PolicyGuard(max_rows=2, max_percent=None))).start()
+    return Bench(moody, cipher, Clock(), defaults=Defaults(PolicyGuard(max_rows=2, max_percent=None))).start()
 
 
 def test_what_is_held_is_bounded_and_the_rest_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -66,19 +56,19 @@ def test_what_was_left_out_and_is_not_true_any_more_is_forgotten(bench: Bench) -
     assert set(bench.states().values()) == {"obsolete"}
 
 
-def test_a_database_that_is_away_loses_none_of_it(bench: Bench, database: Moody) -> None:
+def test_a_database_that_is_away_loses_none_of_it(bench: Bench, moody: Moody) -> None:
     bench.appear(*"abcdefg")
-    database.mood = "lost"
+    moody.mood = "lost"
     bench.vanish("a", "b")
-    database.mood = ""
+    moody.mood = ""
     bench.wait(120)
     assert bench.states() == dict.fromkeys("ab", "obsolete") | dict.fromkeys("cdefg", "held")
     assert bench.status()["left_out"] == {}
 
 
-def test_after_a_restart_it_is_told_again(bench: Bench, database: Moody, cipher: Cipher) -> None:
+def test_after_a_restart_it_is_told_again(bench: Bench, moody: Moody, cipher: Cipher) -> None:
     bench.appear(*"abcdefgh")
-    second = Bench(database, cipher, bench.clock, defaults=bench.guard.settings.defaults).start()
+    second = Bench(moody, cipher, bench.clock, defaults=bench.guard.settings.defaults).start()
     second.stand(*"abcdefgh")
     second.appear(*"abcdefgh", cause="start")
     assert second.status()["left_out"] == {POLICY: 3}
@@ -86,10 +76,10 @@ def test_after_a_restart_it_is_told_again(bench: Bench, database: Moody, cipher:
 
 @pytest.mark.parametrize("mode", [Mode.MONITOR, Mode.PROPOSE])
 def test_modes_are_bounded_and_go_by_what_they_are_now(
-    database: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch, mode: Mode
+    moody: Moody, cipher: Cipher, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     monkeypatch.setattr(admission, "MOST_OPEN", 2)
-    bench = Bench(database, cipher, Clock(), defaults=Defaults(PolicyGuard(mode=mode))).start()
+    bench = Bench(moody, cipher, Clock(), defaults=Defaults(PolicyGuard(mode=mode))).start()
     bench.appear("a", "b", "c")
     assert len(list(bench.ledger.all_open())) == 2
     bench.put_guard("policy", POLICY, {"mode": "enforce"})

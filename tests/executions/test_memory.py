@@ -1,24 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What guards know of what was let through and sent is the same after a restart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from congress.bus.errors import Overloaded
 from congress.db.crypt import Cipher
-from congress.db.migrate import upgrade
 from congress.executions.settings import DAY, Defaults, PolicyGuard, ServiceGuard
 from congress.executions.states import Reason
 from tests.executions.bench import POLICY, Bench, Clock, Moody
-
-
-@pytest.fixture
-def database() -> Iterator[Moody]:
-    made = Moody("sqlite://")
-    upgrade(made)
-    yield made
-    made.close()
 
 
 def restart(bench: Bench) -> Bench:
@@ -38,11 +29,9 @@ def again(request: pytest.FixtureRequest) -> Callable[[Bench], Bench]:
     return found
 
 
-def test_every_approval_of_one_execution_counts(
-    database: Moody, cipher: Cipher, again: Callable[[Bench], Bench]
-) -> None:
+def test_every_approval_of_one_execution_counts(moody: Moody, cipher: Cipher, again: Callable[[Bench], Bench]) -> None:
     settings = Defaults(PolicyGuard(max_rows=3, max_percent=None), ServiceGuard(breaker_failures=None))
-    bench = Bench(database, cipher, Clock(), defaults=settings).start()
+    bench = Bench(moody, cipher, Clock(), defaults=settings).start()
     asked = bench.request("nova:fix", ["a"], policy=POLICY)
     for retried in range(3):
         bench.answer(bench.sent[retried], ValueError("it is locked"))
@@ -60,10 +49,10 @@ def test_every_approval_of_one_execution_counts(
 
 
 def test_a_hold_on_the_way_to_the_service_is_no_approval(
-    database: Moody, cipher: Cipher, again: Callable[[Bench], Bench]
+    moody: Moody, cipher: Cipher, again: Callable[[Bench], Bench]
 ) -> None:
     settings = Defaults(PolicyGuard(max_rows=2, max_percent=None))
-    bench = Bench(database, cipher, Clock(), defaults=settings).start()
+    bench = Bench(moody, cipher, Clock(), defaults=settings).start()
     bench.set_breaker("nova", "open")
     asked = bench.request("nova:fix", ["a"], policy=POLICY)
     assert bench.ledger.find(asked).reason is Reason.BREAKER
@@ -74,9 +63,9 @@ def test_a_hold_on_the_way_to_the_service_is_no_approval(
     assert after.one("b").state == "running"
 
 
-def test_every_attempt_of_one_execution_counts(database: Moody, cipher: Cipher) -> None:
+def test_every_attempt_of_one_execution_counts(moody: Moody, cipher: Cipher) -> None:
     settings = Defaults(service=ServiceGuard(rate=1, burst=3, attempts=3, backoff=0, breaker_failures=None))
-    bench = Bench(database, cipher, Clock(), defaults=settings).start()
+    bench = Bench(moody, cipher, Clock(), defaults=settings).start()
     bench.request("nova:fix", ["a"])
     for attempt in range(3):
         bench.answer(bench.sent[attempt], Overloaded())
@@ -90,10 +79,10 @@ def test_every_attempt_of_one_execution_counts(database: Moody, cipher: Cipher) 
     assert len(after.sent) == 1
 
 
-def test_attempts_count_as_long_as_their_bucket_remembers_them(database: Moody, cipher: Cipher) -> None:
+def test_attempts_count_as_long_as_their_bucket_remembers_them(moody: Moody, cipher: Cipher) -> None:
     """Four hours after ten attempts at one an hour there are four tokens again."""
     guard = ServiceGuard(rate=1 / 60, burst=10, concurrency=20)
-    bench = Bench(database, cipher, Clock(), defaults=Defaults(service=guard)).start()
+    bench = Bench(moody, cipher, Clock(), defaults=Defaults(service=guard)).start()
     bench.appear(*"abcdefghij")
     assert len(bench.sent) == 10
     bench.clock.time += 4 * 3600
@@ -103,9 +92,9 @@ def test_attempts_count_as_long_as_their_bucket_remembers_them(database: Moody, 
     assert len(after.sent) == 4
 
 
-def test_what_was_approved_long_ago_and_sent_just_now(database: Moody, cipher: Cipher) -> None:
+def test_what_was_approved_long_ago_and_sent_just_now(moody: Moody, cipher: Cipher) -> None:
     guard = ServiceGuard(rate=1, burst=1, deadline=None)
-    bench = Bench(database, cipher, Clock(), defaults=Defaults(service=guard)).start()
+    bench = Bench(moody, cipher, Clock(), defaults=Defaults(service=guard)).start()
     bench.set_breaker("nova", "open")
     bench.request("nova:fix", ["a"])
     bench.wait(2 * DAY)

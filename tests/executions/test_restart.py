@@ -1,24 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What waited when the process ended is sent when its row is known to be true, and not before."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from congress.db.crypt import Cipher
-from congress.db.migrate import upgrade
 from congress.executions.dispatcher import UNTOLD
 from congress.executions.settings import Defaults, ServiceGuard
 from congress.executions.states import Reason, State
 from tests.executions.bench import TABLE, Bench, Clock, Moody
-
-
-@pytest.fixture
-def database() -> Iterator[Moody]:
-    made = Moody("sqlite://")
-    upgrade(made)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -27,12 +16,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def restarted(database: Moody, cipher: Cipher, clock: Clock) -> Bench:
+def restarted(moody: Moody, cipher: Cipher, clock: Clock) -> Bench:
     """With ``a`` in doubt, and ``b`` and ``c`` in the queue behind it."""
-    first = Bench(database, cipher, clock).start()
+    first = Bench(moody, cipher, clock).start()
     first.appear("a", "b", "c")
     assert first.states() == {"a": "running", "b": "queued", "c": "queued"}
-    return Bench(database, cipher, clock).start()
+    return Bench(moody, cipher, clock).start()
 
 
 def test_nothing_is_sent_before_it_is_told(restarted: Bench) -> None:
@@ -75,14 +64,14 @@ def test_a_row_that_comes_true_again_is_a_new_one(restarted: Bench) -> None:
     assert sent.id == restarted.one("b").id != old.id
 
 
-def test_turns_are_taken_by_age(database: Moody, cipher: Cipher, clock: Clock) -> None:
+def test_turns_are_taken_by_age(moody: Moody, cipher: Cipher, clock: Clock) -> None:
     guard = Defaults(service=ServiceGuard(concurrency=1))
-    first = Bench(database, cipher, clock, defaults=guard).start()
+    first = Bench(moody, cipher, clock, defaults=guard).start()
     first.appear("x")
     first.request("nova:fix", ["1"])
     first.appear("b")
     first.request("nova:fix", ["2"])
-    second = Bench(database, cipher, clock, defaults=guard).start()
+    second = Bench(moody, cipher, clock, defaults=guard).start()
     second.stand("b")
     for _ in range(3):
         second.answer(second.sent[-1])

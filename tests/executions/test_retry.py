@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people may have cancelled and tried again, and whose answer counts for what was tried again."""
 
-from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
 
 from congress.db.crypt import Cipher
-from congress.db.migrate import upgrade
 from congress.executions import errors
 from congress.executions.model import shown
 from congress.executions.states import Reason, State
@@ -27,22 +25,14 @@ class Lost(Exception):
 
 
 @pytest.fixture
-def database() -> Iterator[Moody]:
-    made = Moody("sqlite://")
-    upgrade(made)
-    yield made
-    made.close()
+def ledger(moody: Moody, cipher: Cipher) -> Bench:
+    return Bench(moody, cipher, Clock()).start()
 
 
 @pytest.fixture
-def ledger(database: Moody, cipher: Cipher) -> Bench:
-    return Bench(database, cipher, Clock()).start()
-
-
-@pytest.fixture
-def later(database: Moody, cipher: Cipher) -> Bench:
+def later(moody: Moody, cipher: Cipher) -> Bench:
     """A service that tells later what became of it."""
-    made = Bench(database, cipher, Clock())
+    made = Bench(moody, cipher, Clock())
     made.known = {"nova": [action("fix", asynchronous=True)]}
     return made.start()
 
@@ -118,9 +108,9 @@ def test_a_late_answer_is_not_that_of_the_next_attempt(later: Bench) -> None:
     assert later.one("a").state is State.SUCCEEDED
 
 
-def test_nor_is_what_a_service_finds_out_late(database: Moody, cipher: Cipher, ledger: Bench) -> None:
+def test_nor_is_what_a_service_finds_out_late(moody: Moody, cipher: Cipher, ledger: Bench) -> None:
     ledger.appear("a")
-    second = Bench(database, cipher, ledger.clock).start()
+    second = Bench(moody, cipher, ledger.clock).start()
     second.stand("a")
     second.work()
     (doubt,) = second.doubts
@@ -200,7 +190,7 @@ def test_the_next_one_goes_with_its_row(ledger: Bench) -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_the_next_one_waits_until_the_first_is_settled(
-    database: Moody, cipher: Cipher, ledger: Bench, restart: bool
+    moody: Moody, cipher: Cipher, ledger: Bench, restart: bool
 ) -> None:
     ledger.put_guard("policy", "p", {"cool_down": 0})
     ledger.appear("a")
@@ -209,7 +199,7 @@ def test_the_next_one_waits_until_the_first_is_settled(
     ledger.appear("a")
     doubt = ledger.sent[0].id
     if restart:
-        ledger = Bench(database, cipher, ledger.clock).start()
+        ledger = Bench(moody, cipher, ledger.clock).start()
         ledger.appear("a", cause="start")
     ledger.settle(doubt, "succeeded")
     ledger.work()

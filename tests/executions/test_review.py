@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is held is decided about anew when the settings that hold it change, and not by the way."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from congress.bus.errors import Overloaded
 from congress.db.crypt import Cipher
-from congress.db.migrate import upgrade
 from congress.executions.model import Call, Origin
 from congress.executions.sets import ExecutionSet, sets_of
 from congress.executions.settings import Defaults, Mode, PolicyGuard
@@ -18,18 +16,10 @@ from tests.executions.bench import POLICY, Bench, Clock, Moody, action
 CAPPED = Defaults(PolicyGuard(max_rows=1, max_percent=None, window=30.0))
 
 
-@pytest.fixture
-def database() -> Iterator[Moody]:
-    made = Moody("sqlite://")
-    upgrade(made)
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize(("kind", "name"), [("policy", "other"), ("service", "other")])
-def test_settings_of_others_let_nothing_go(database: Moody, cipher: Cipher, kind: str, name: str) -> None:
+def test_settings_of_others_let_nothing_go(moody: Moody, cipher: Cipher, kind: str, name: str) -> None:
     """The set would fit by now; that is no reason to let it go because somebody looks after something else."""
-    bench = Bench(database, cipher, Clock(), defaults=CAPPED).start()
+    bench = Bench(moody, cipher, Clock(), defaults=CAPPED).start()
     bench.appear("a")
     bench.appear("b")
     bench.wait(60)
@@ -50,8 +40,8 @@ NO_WIDER: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.parametrize("settings", WIDER, ids=str)
-def test_wider_caps_do(database: Moody, cipher: Cipher, settings: dict[str, Any]) -> None:
-    bench = Bench(database, cipher, Clock(), defaults=CAPPED).start()
+def test_wider_caps_do(moody: Moody, cipher: Cipher, settings: dict[str, Any]) -> None:
+    bench = Bench(moody, cipher, Clock(), defaults=CAPPED).start()
     bench.appear("a")
     bench.appear("b")
     bench.wait(20)
@@ -60,9 +50,9 @@ def test_wider_caps_do(database: Moody, cipher: Cipher, settings: dict[str, Any]
 
 
 @pytest.mark.parametrize("settings", NO_WIDER, ids=str)
-def test_that_time_has_passed_is_no_reason(database: Moody, cipher: Cipher, settings: dict[str, Any]) -> None:
+def test_that_time_has_passed_is_no_reason(moody: Moody, cipher: Cipher, settings: dict[str, Any]) -> None:
     """The set would fit by now.  Only what held it lets it go, when it lets more through than before."""
-    bench = Bench(database, cipher, Clock(), defaults=CAPPED).start()
+    bench = Bench(moody, cipher, Clock(), defaults=CAPPED).start()
     bench.appear("a")
     bench.appear("b")
     bench.wait(61)
@@ -73,9 +63,9 @@ def test_that_time_has_passed_is_no_reason(database: Moody, cipher: Cipher, sett
     assert bench.states() == {"a": "running", "b": "held"}
 
 
-def test_tighter_caps_let_nothing_go(database: Moody, cipher: Cipher) -> None:
+def test_tighter_caps_let_nothing_go(moody: Moody, cipher: Cipher) -> None:
     """Of what was too much, two are left; they wait with the others that there were."""
-    bench = Bench(database, cipher, Clock()).start()
+    bench = Bench(moody, cipher, Clock()).start()
     bench.appear(*"abcdefghijklmnopqrstuvwxyz")
     for thing in "cdefghijklmnopqrstuvwxyz":
         bench.cancel(bench.one(thing).id)
@@ -85,9 +75,9 @@ def test_tighter_caps_let_nothing_go(database: Moody, cipher: Cipher) -> None:
     assert bench.sent != []
 
 
-def wide(database: Moody, cipher: Cipher) -> Bench:
+def wide(moody: Moody, cipher: Cipher) -> Bench:
     """A policy asked two services for three each, which are one set."""
-    bench = Bench(database, cipher, Clock(), defaults=Defaults(PolicyGuard(max_rows=5, max_percent=None)))
+    bench = Bench(moody, cipher, Clock(), defaults=Defaults(PolicyGuard(max_rows=5, max_percent=None)))
     bench.lives["glance"], bench.known = "1", {"nova": [action("fix")], "glance": [action("fix")]}
     bench.start()
     wanted = [
@@ -106,8 +96,8 @@ def the_set(bench: Bench) -> ExecutionSet:
 
 
 @pytest.mark.parametrize("name", ["nova", "glance"])
-def test_a_set_does_not_go_in_parts(database: Moody, cipher: Cipher, name: str) -> None:
-    bench = wide(database, cipher)
+def test_a_set_does_not_go_in_parts(moody: Moody, cipher: Cipher, name: str) -> None:
+    bench = wide(moody, cipher)
     before = the_set(bench)
     bench.put_guard("service", name, {"timeout": 101})
     bench.put_guard("service", name, {"max_rows": 1000})
@@ -115,9 +105,9 @@ def test_a_set_does_not_go_in_parts(database: Moody, cipher: Cipher, name: str) 
     assert the_set(bench) == before
 
 
-def test_what_another_guard_would_hold_in_part_is_held_as_a_whole(database: Moody, cipher: Cipher) -> None:
+def test_what_another_guard_would_hold_in_part_is_held_as_a_whole(moody: Moody, cipher: Cipher) -> None:
     """Then it is the other guard that holds it, and whose settings let it go."""
-    bench = wide(database, cipher)
+    bench = wide(moody, cipher)
     bench.put_guard("service", "nova", {"max_rows": 2})
     bench.put_guard("policy", POLICY, {"max_rows": 6})
     assert len(the_set(bench).executions) == 6
@@ -129,10 +119,10 @@ def test_what_another_guard_would_hold_in_part_is_held_as_a_whole(database: Mood
     assert set(bench.states().values()) == {"running", "queued"}
 
 
-def test_sets_that_fit_one_by_one_only(database: Moody, cipher: Cipher) -> None:
+def test_sets_that_fit_one_by_one_only(moody: Moody, cipher: Cipher) -> None:
     """What goes counts for the next one."""
-    bench = wide(database, cipher)
-    second = Bench(database, cipher, bench.clock, defaults=Defaults(PolicyGuard(max_rows=5, max_percent=None))).start()
+    bench = wide(moody, cipher)
+    second = Bench(moody, cipher, bench.clock, defaults=Defaults(PolicyGuard(max_rows=5, max_percent=None))).start()
     second.put_guard("policy", POLICY, {"max_rows": 0})
     second.appear("x", "y")
     assert len(sets_of(second.ledger.all_open())) == 2
@@ -141,8 +131,8 @@ def test_sets_that_fit_one_by_one_only(database: Moody, cipher: Cipher) -> None:
 
 
 @pytest.mark.parametrize("settings", [{"oscillation_count": 2}, {"oscillation_window": 50.0}], ids=str)
-def test_oscillation_goes_by_its_own_settings(database: Moody, cipher: Cipher, settings: dict[str, float]) -> None:
-    bench = Bench(database, cipher, Clock(), defaults=Defaults(PolicyGuard(oscillation_count=1))).start()
+def test_oscillation_goes_by_its_own_settings(moody: Moody, cipher: Cipher, settings: dict[str, float]) -> None:
+    bench = Bench(moody, cipher, Clock(), defaults=Defaults(PolicyGuard(oscillation_count=1))).start()
     bench.appear("a")
     bench.answer(bench.sent[0])
     bench.vanish("a")
@@ -154,33 +144,33 @@ def test_oscillation_goes_by_its_own_settings(database: Moody, cipher: Cipher, s
     assert bench.one("a").state == "running"
 
 
-def test_a_restart_lets_nothing_go_but_by_another_mode(database: Moody, cipher: Cipher) -> None:
+def test_a_restart_lets_nothing_go_but_by_another_mode(moody: Moody, cipher: Cipher) -> None:
     """Caps look back; that time has passed is a matter for a person.  Modes are what the configuration says now."""
-    first = Bench(database, cipher, Clock(), defaults=CAPPED).start()
+    first = Bench(moody, cipher, Clock(), defaults=CAPPED).start()
     first.put_guard("policy", "watched", {"mode": "monitor"})
     first.appear("a")
     first.appear("b")
     first.clock.time += 60
-    second = Bench(database, cipher, first.clock, defaults=CAPPED).start()
+    second = Bench(moody, cipher, first.clock, defaults=CAPPED).start()
     second.stand("a", "b")
     assert second.one("b").state == "held"
 
 
 @pytest.mark.parametrize(("mode", "state"), [(Mode.MONITOR, "held"), (Mode.ENFORCE, "running")])
 def test_a_mode_that_the_configuration_changed_holds_after_the_start(
-    database: Moody, cipher: Cipher, mode: Mode, state: str
+    moody: Moody, cipher: Cipher, mode: Mode, state: str
 ) -> None:
-    first = Bench(database, cipher, Clock(), defaults=Defaults(PolicyGuard(mode=Mode.MONITOR))).start()
+    first = Bench(moody, cipher, Clock(), defaults=Defaults(PolicyGuard(mode=Mode.MONITOR))).start()
     first.appear("a")
     assert first.states() == {"a": "held"}
-    second = Bench(database, cipher, first.clock, defaults=Defaults(PolicyGuard(mode=mode))).start()
+    second = Bench(moody, cipher, first.clock, defaults=Defaults(PolicyGuard(mode=mode))).start()
     assert second.sent == []
     second.stand("a")
     assert second.states() == {"a": state}
 
 
-def test_what_is_queued_is_proposed_when_the_mode_becomes_propose(database: Moody, cipher: Cipher) -> None:
-    bench = Bench(database, cipher, Clock()).start()
+def test_what_is_queued_is_proposed_when_the_mode_becomes_propose(moody: Moody, cipher: Cipher) -> None:
+    bench = Bench(moody, cipher, Clock()).start()
     bench.appear("a", "b", "c")
     bench.put_guard("policy", POLICY, {"mode": "propose"})
     assert bench.states() == {"a": "running", "b": "proposed", "c": "proposed"}
@@ -194,24 +184,24 @@ def test_what_is_queued_is_proposed_when_the_mode_becomes_propose(database: Mood
     assert set(bench.states().values()) == {"succeeded"}
 
 
-def test_what_waits_on_its_way_is_proposed_as_well(database: Moody, cipher: Cipher) -> None:
-    bench = Bench(database, cipher, Clock()).start()
+def test_what_waits_on_its_way_is_proposed_as_well(moody: Moody, cipher: Cipher) -> None:
+    bench = Bench(moody, cipher, Clock()).start()
     bench.set_breaker("nova", "open")
     bench.appear("a")
     bench.put_guard("service", "nova", {"mode": "propose"})
     assert bench.states() == {"a": "proposed"}
 
 
-def test_the_approval_of_a_person_stays_good(database: Moody, cipher: Cipher) -> None:
+def test_the_approval_of_a_person_stays_good(moody: Moody, cipher: Cipher) -> None:
     defaults = Defaults(PolicyGuard(mode=Mode.PROPOSE))
-    bench = Bench(database, cipher, Clock(), defaults=defaults).start()
+    bench = Bench(moody, cipher, Clock(), defaults=defaults).start()
     bench.appear("a", "b")
     before = the_set(bench)
     bench.approve(before.id, before.digest, "ann")
     bench.put_guard("policy", POLICY, {"mode": "enforce"})
     bench.put_guard("policy", POLICY, {"mode": "propose"})
     assert bench.states() == {"a": "running", "b": "queued"}
-    second = Bench(database, cipher, bench.clock, defaults=defaults).start()
+    second = Bench(moody, cipher, bench.clock, defaults=defaults).start()
     second.stand("a", "b")
     second.answer(second.sent[0])
     second.wait(3)
