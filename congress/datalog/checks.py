@@ -11,8 +11,7 @@ from typing import Final
 
 from congress.datalog.builtins import default_registry
 from congress.datalog.builtins.registry import BARE_NAMES, Builtin, Registry
-from congress.datalog.diagnostics import Diagnostic, PolicyError, Span, register_code
-from congress.datalog.parser import parse_partial
+from congress.datalog.diagnostics import Diagnostic, Span, register_code
 from congress.datalog.syntax import (
     Aggregate,
     Anonymous,
@@ -71,25 +70,6 @@ def check(
     for rule in (program,) if isinstance(program, Rule) else program.statements:
         checker.check(rule)
     return sorted(checker.found, key=lambda item: item.span)
-
-
-def read_policy(
-    text: str,
-    name: str = "<string>",
-    *,
-    kind: str = "nonrecursive",
-    policy: str | None = None,
-    registry: Registry | None = None,
-) -> tuple[Program, list[Diagnostic]]:
-    """Parse and check a text in one go: the program and its warnings.
-
-    :raises PolicyError: with all that is wrong in the text, of syntax and of single rules alike.
-    """
-    program, found = parse_partial(text, name)
-    found = sorted(found + check(program, kind=kind, policy=policy, registry=registry), key=lambda item: item.span)
-    if any(item.severity == "error" for item in found):
-        raise PolicyError(found)
-    return program, found
 
 
 @cache

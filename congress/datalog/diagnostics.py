@@ -121,10 +121,14 @@ class DatalogError(Exception):
 
 
 class PolicyError(DatalogError):
-    """A text was refused; ``diagnostics`` has every finding in it, in the order of the text."""
+    """Texts were refused; ``diagnostics`` has every finding in them, text by text, in the order of each."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics: Sequence[Diagnostic] = tuple(diagnostics)
+        found = list(diagnostics)
+        texts: dict[int, int] = {}
+        for finding in found:
+            texts.setdefault(id(finding.source), len(texts))
+        self.diagnostics: Sequence[Diagnostic] = tuple(sorted(found, key=lambda d: (texts[id(d.source)], d.span)))
         super().__init__("\n".join(d.render() for d in self.diagnostics))
 
 

@@ -20,15 +20,16 @@ from typing import Any, NamedTuple
 from congress.datalog import syntax
 from congress.datalog.builtins import default_registry
 from congress.datalog.builtins.registry import Registry
+from congress.datalog.clock import next_tick
 from congress.datalog.definitions import ActionTable, Definitions, TableInfo
 from congress.datalog.diagnostics import Diagnostic
 from congress.datalog.explain import Explainer, Proof, WhyNot
 from congress.datalog.graph import Graph
 from congress.datalog.limits import LimitExceeded, Limits
-from congress.datalog.parser import parse
+from congress.datalog.parser import parse_partial
 from congress.datalog.planning import RulePlan, plan_of
 from congress.datalog.profile import Profile, profile_of
-from congress.datalog.program import EngineError, NewRule, Program, Written
+from congress.datalog.program import EngineError, Program
 from congress.datalog.query import Answer, run_query
 from congress.datalog.runtime import EvaluationError, Meter
 from congress.datalog.schema import TableSchema
@@ -36,6 +37,7 @@ from congress.datalog.stages import CLOCK
 from congress.datalog.table import Mode
 from congress.datalog.transaction import Transaction
 from congress.datalog.values import _SAFE, NotAValue, Row, encode_row
+from congress.datalog.written import NewRule, Written, shape_of
 
 __all__ = [
     "ActionTable", "Answer", "Delta", "Engine", "EngineError", "EvaluationError", "Limits", "NewRule", "Proof",
@@ -126,7 +128,7 @@ class Engine:
             raise EngineError(f"there is no policy {name!r}")
 
         def change(tx: Transaction) -> None:
-            self._program.remove(tx, list(self._program.by_policy.get(name, ())))
+            self._program.remove(tx, [written.new.id for written in self._program.books.listed(name)])
             kind = self._definitions.policies.pop(name)
             tx.on_undo(lambda: self._definitions.policies.__setitem__(name, kind))
             self._program.forget_service(tx, name)
@@ -195,7 +197,7 @@ class Engine:
 
     def wanted(self) -> set[str]:
         """Keys of the tables outside this engine's policies that rules mention, their service known or not."""
-        return self._program.wanted()
+        return set(self._program.books.wanted())
 
     # -- changes
 
@@ -204,6 +206,7 @@ class Engine:
         rows: Mapping[str, Change] | None = None,
         add: Iterable[NewRule] = (),
         remove: Iterable[str] = (),
+        findings: Iterable[Diagnostic] = (),
     ) -> Delta:
         """Change rows and rules as one transaction: all of it, or nothing.
 
@@ -214,17 +217,18 @@ class Engine:
             that texts have no halves of surrogate pairs.
         :param add: rules to add, after ``remove``.
         :param remove: ids of rules to remove.
-        :raises PolicyError: with every finding in the new rules.
+        :param findings: what is wrong with the texts that the new rules are from; with any, nothing is changed.
+        :raises PolicyError: with these, and with every finding in the new rules.
         :raises EngineError: for an unknown table or id, or a row that does not fit; nothing changed.
         """
         changes = [] if rows is None else [self._checked(table, change) for table, change in rows.items()]
-        added, removed = list(add), list(remove)
+        added, removed, wrong = list(add), list(remove), list(findings)
 
         def change(tx: Transaction) -> None:
             if removed:
                 self._program.remove(tx, removed)
-            if added:
-                self._program.add(tx, added)
+            if added or wrong:
+                self._program.add(tx, added, wrong)
             for key, arity, insertions, retractions in changes:
                 node = self._graph.nodes.get(key) or self._graph.add(key, arity, Mode.BASE)
                 tx.change_base(node, insertions, retractions)
@@ -241,9 +245,13 @@ class Engine:
         return self.apply({table: (wanted, [row for row in node.table.rows if row not in keep])})
 
     def add_rules(self, policy: str, text: str, name: str = "<string>") -> list[str]:
-        """Parse a text and add all its rules and facts to a policy; their new ids."""
-        new = [NewRule(policy, rule, self._new_id()) for rule in parse(text, name).statements]
-        self.apply(add=new)
+        """Parse a text and add all its rules and facts to a policy; their new ids.
+
+        :raises PolicyError: with every finding in the text.
+        """
+        program, findings = parse_partial(text, name)
+        new = [NewRule(policy, rule, self._new_id()) for rule in program.statements]
+        self.apply(add=new, findings=findings)
         return [rule.id for rule in new]
 
     def advance(self, now: float) -> Delta:
@@ -281,7 +289,7 @@ class Engine:
         moments = [gate.next_wake for gates in self._program.gates.values() for gate in gates]
         clock = self._graph.nodes.get(CLOCK)
         if clock is not None and clock.readers:
-            moments.append(self._program.next_tick())
+            moments.append(next_tick((rule.core for rule in clock.readers.values()), self._now))
         return min((moment for moment in moments if moment is not None), default=None)
 
     @contextmanager
@@ -368,11 +376,11 @@ class Engine:
 
     def rules(self, policy: str | None = None) -> list[NewRule]:
         """All rules, or those of one policy, in the order they came."""
-        return [written.new for written in self._program.listed(policy)]
+        return [written.new for written in self._program.books.listed(policy)]
 
     def find_rule(self, policy: str, rule: syntax.Rule) -> str | None:
         """The id of a policy's rule or fact that is the same (but for the order of its literals), if there is one."""
-        return self._program.find(policy, rule)
+        return self._program.books.find(shape_of(policy, rule))
 
     def status(self, rule_id: str) -> RuleStatus:
         """How a rule is doing.
@@ -445,7 +453,9 @@ class Engine:
 
         Without this, each is done when it is first needed.
         """
-        self._program.prepare()
+        for written in self._program.rules.values():
+            if written.node is not None:
+                written.node.prepare()
 
     def _written(self, rule_id: str) -> Written:
         found = self._program.rules.get(rule_id)

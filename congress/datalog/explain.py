@@ -11,11 +11,12 @@ from congress.datalog.graph import Node
 from congress.datalog.held_back import HeldBack, guard_names, held_back
 from congress.datalog.operators import Aggregator, TemporalGate
 from congress.datalog.plan import make_plan
-from congress.datalog.program import Program, Written
+from congress.datalog.program import Program
 from congress.datalog.recursion import FOREVER
 from congress.datalog.stages import CLOCK
 from congress.datalog.table import Mode
 from congress.datalog.values import Row, Value, decode
+from congress.datalog.written import Written
 
 VISITS = 20_000
 """Rows looked at for one rule before why-not gives up on finding a nearer miss."""
@@ -235,7 +236,7 @@ class Explainer:
         present = node is not None and row in node.table.rows
         rules: list[RuleMiss] = []
         if not present:
-            for written in self._program.listed():
+            for written in self._program.books.listed():
                 if written.table == table and written.fact is None:
                     rules.append(self._miss(written, row, limit))
         return WhyNot(table, row, present, tuple(rules))

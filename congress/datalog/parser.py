@@ -22,6 +22,7 @@ from congress.datalog.syntax import (
     BodyItem,
     Call,
     Head,
+    Literal,
     Modal,
     Named,
     Program,
@@ -70,7 +71,7 @@ def parse(text: str, name: str = "<string>") -> Program:
 
 
 def parse_partial(text: str, name: str = "<string>") -> tuple[Program, list[Diagnostic]]:
-    """The statements that are well formed, and what is wrong with the others; raises nothing."""
+    """The statements that can be read, and what is wrong with these and with the others; raises nothing."""
     parser = _Parser(Source(text, name))
     pause = len(text) > 1000 and gc.isenabled()
     if pause:
@@ -237,15 +238,13 @@ class _Parser(Expressions):
         toks = self.toks
         items: list[BodyItem] = []
         while True:
-            item = self._item()
-            if item is not None:
-                items.append(item)
+            items.append(self._item())
             if toks[self.at] != ",":
                 return tuple(items)
             self.at += 1
 
-    def _item(self) -> BodyItem | None:
-        """One literal or comparison; None for one that was refused but could be read."""
+    def _item(self) -> BodyItem:
+        """One literal or comparison."""
         toks = self.toks
         first = self.at
         tok = toks[first]
@@ -255,8 +254,7 @@ class _Parser(Expressions):
                 negated = True
                 tok = self._negation()
             if tok in MODALS and toks[self.at + 1] == "[":
-                self._modal_item()
-                return None
+                return self._modal_item(negated)
         if not (tok.isidentifier() or is_name(tok)):
             return self.comparison(first, negated)
         begin, known = self.at, len(self.found)
@@ -277,10 +275,12 @@ class _Parser(Expressions):
             self.at += 1
         return self.toks[self.at]
 
-    def _modal_item(self) -> None:
+    def _modal_item(self, negated: bool) -> Literal:
+        """Refuse an action as a literal; it is passed on as one, for what else there may be to say of the rule."""
         modal = self._modal()
         hint = "use the literals from which the action follows"
         self.note(MODAL_IN_BODY, f"{modal.name}[...] cannot stand in a body", modal.span, hint)
+        return make_literal(modal.atom, negated, modal.span)
 
     # -- atoms
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from congress.datalog.codegen import Purpose, describe
 from congress.datalog.core import Negative, Positive
-from congress.datalog.program import Written
+from congress.datalog.written import Written
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,31 +5,28 @@ Every change is made within a :class:`~congress.datalog.transaction.Transaction`
 """
 
 import difflib
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count, groupby
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from congress.datalog import syntax
 from congress.datalog.checks import check
-from congress.datalog.circles import bad_circles, is_strict
-from congress.datalog.codegen import UNDEFINED, Purpose
-from congress.datalog.core import AggregateStage, Const, Equal, Resolved, TemporalStage, Test
+from congress.datalog.circles import circle, circles
+from congress.datalog.codegen import Purpose
+from congress.datalog.components import rank, refresh, split
+from congress.datalog.core import AggregateStage, Equal, Resolved, TemporalStage, Test
 from congress.datalog.definitions import ActionTable, Definitions
 from congress.datalog.diagnostics import DatalogError, Diagnostic, PolicyError, register_code
-from congress.datalog.graph import Component, Cycle, Graph, Node, body_tables, hidden_tables
+from congress.datalog.graph import Cycle, Graph, Node, body_tables, hidden_tables
 from congress.datalog.operators import Aggregator, Operator, TemporalGate
 from congress.datalog.ordering import sources_first
 from congress.datalog.resolve import ARITY, Resolution, head_table, head_terms, literal_table, resolve
 from congress.datalog.runtime import Meter, RuleNode
-from congress.datalog.stages import CLOCK, NOW
+from congress.datalog.stages import CLOCK
 from congress.datalog.table import Mode
 from congress.datalog.transaction import Transaction
 from congress.datalog.values import Row
+from congress.datalog.written import Books, NewRule, Written
 
-UNSTRATIFIED = register_code("P001", "The rule makes a table depend on its own absence or on an aggregate of itself.")
 UNKNOWN_POLICY = register_code("P002", "There is no policy of that name.")
 DUPLICATE = register_code("P003", "The policy has this rule already.")
 RULE_ID_TAKEN = register_code("P004", "Another rule has this id.")
@@ -43,42 +40,6 @@ class EngineError(DatalogError):
     """The engine refuses what it was asked; nothing changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewRule:
-    """A rule (or fact) for a policy; the id is the caller's."""
-
-    policy: str
-    rule: syntax.Rule
-    id: str
-
-
-@dataclass(eq=False, slots=True)
-class Written:
-    """A rule as it stands in a policy."""
-
-    new: NewRule
-    state: str = "active"  # or "waiting" or "off"
-    limited: bool = False  # off because it went over a limit: nothing but a new rule changes that
-    listed: bool = False  # among the users of the tables it reads
-    checked: tuple[Diagnostic, ...] = ()  # warnings that hold whatever the schemas are
-    diagnostics: tuple[Diagnostic, ...] = ()
-    resolution: Resolution = field(default_factory=Resolution)
-    node: RuleNode | None = None
-    fact: Row | None = None
-    table: str = ""
-    columns: tuple[str | None, ...] = ()
-    number: int = 0  # the rules in the order they came
-
-    @property
-    def shape(self) -> tuple[Any, ...]:
-        return shape_of(self.new.policy, self.new.rule)
-
-
-def shape_of(policy: str, rule: syntax.Rule) -> tuple[Any, ...]:
-    """What makes two rules of a policy the same: all but the order of the body's literals."""
-    return policy, rule.heads, frozenset(rule.body), rule.has_body
-
-
 class Program:
     """Rules by id, and the graph they make."""
 
@@ -87,114 +48,80 @@ class Program:
         self.graph = graph
         self.meter = meter
         self._now = now
-        self.rules: dict[str, Written] = {}
-        self.waiting: dict[str, Written] = {}
-        self.circular: dict[str, Written] = {}  # off, since they would close a circle
-        self.by_policy: dict[str, dict[str, Written]] = {}
+        self.books = Books()
+        self.rules = self.books.rules
         self.gates: dict[str, list[TemporalGate]] = {}
         self.barred: dict[str, Diagnostic] = {}  # rules that went over a limit in the change being tried again
-        self._shapes: dict[tuple[Any, ...], str] = {}
-        self._by_service: dict[str, dict[str, None]] = {}
-        self._numbers = count(1)
-        self._in_order = True
 
     @property
     def now(self) -> float:
         """The time that rules see."""
         return self._now()
 
-    def find(self, policy: str, rule: syntax.Rule) -> str | None:
-        """The id of a policy's rule that is the same as this one."""
-        return self._shapes.get(shape_of(policy, rule))
-
-    def listed(self, policy: str | None = None) -> list[Written]:
-        """All rules, or those of one policy, in the order they came."""
-        if not self._in_order:  # a removal was undone
-            for books in (self.rules, *self.by_policy.values()):
-                ordered = sorted(books.items(), key=lambda entry: entry[1].number)
-                books.clear()
-                books.update(ordered)
-            self._in_order = True
-        return list((self.rules if policy is None else self.by_policy.get(policy, {})).values())
-
     # -- adding
 
-    def add(self, tx: Transaction, new: Iterable[NewRule]) -> None:
+    def add(self, tx: Transaction, new: Iterable[NewRule], findings: Iterable[Diagnostic] = ()) -> None:
         """Add rules to their policies.
 
-        :raises PolicyError: with every finding in all of them.
+        :param findings: what was found wrong before, in the texts that the rules are from.
+        :raises PolicyError: with these, and with every finding in all of the rules.
         """
-        batch = [Written(rule) for rule in new]
-        findings: list[Diagnostic] = []
+        found, given = list(findings), [Written(rule) for rule in new]
+        batch = [written for written in given if self._admit(tx, written, found)]
+        changed: dict[str, None] = {}
         for written in batch:
-            findings += self._admit(tx, written)
-        if not findings:
-            changed: dict[str, None] = {}
-            for written in batch:
-                findings += self._define(tx, written, changed)
-            for written in batch:
-                written.resolution = self._resolution(written)
-                findings += written.resolution.errors
-            if not findings:
-                findings += self._reconsider_users(tx, changed, batch) + self._waiting_circles(batch)
-        if findings:
-            raise PolicyError(findings)
-        for written in _sources_first(batch):
-            self._install(tx, written)
-
-    def _waiting_circles(self, batch: list[Written]) -> list[Diagnostic]:
-        """Circles that new rules close and of which a part waits; what is in force is the graph's business."""
-        if not self.waiting and not any(written.resolution.waits for written in batch):
-            return []
-        readers: defaultdict[str, list[Written]] = defaultdict(list)
+            found += self._define(tx, written, changed)
         for written in batch:
-            for table in written.resolution.uses:
-                readers[table].append(written)
+            written.resolution = self._resolution(written)
+            found += written.resolution.errors
+        found += self._reconsider_users(tx, changed, batch)
+        if found or self.books.waiting or any(written.resolution.waits for written in batch):
+            found += circles(batch, self._readers)
+        if found:
+            texts = {id(written.new.rule.source): number for number, written in enumerate(given)}
+            raise PolicyError(sorted(found, key=lambda finding: texts.get(id(finding.source), len(given))))
+        for written in _sources_first(batch, stable=False):
+            try:
+                self._install(tx, written)
+            except PolicyError as error:
+                raise PolicyError(circles(batch, self._readers) or error.diagnostics) from error
 
-        def followers(table: str) -> dict[str, bool]:
-            found: dict[str, bool] = {}
-            known = [self.rules[rule_id] for rule_id in self.definitions.users.get(table, ())]
-            for written in (*readers.get(table, ()), *(w for w in known if w.state != "off")):
-                if not found.get(written.table):
-                    found[written.table] = is_strict(written.new.rule, written.new.policy, table)
-            return found
+    def _readers(self, table: str) -> Iterator[Written]:
+        """The rules that read a policy's table, those that are off left out."""
+        for rule_id in self.definitions.users.get(table, ()):
+            written = self.rules[rule_id]
+            if written.state != "off":
+                yield written
 
-        findings = []
-        for tables, path in bad_circles([written.table for written in batch], followers):
-            closing = [w for w in batch if w.table in tables and not tables.isdisjoint(w.resolution.uses)]
-            if closing:
-                findings.append(self._cycle_finding(closing[-1], path))
-        return findings
+    def _admit(self, tx: Transaction, written: Written, findings: list[Diagnostic]) -> bool:
+        """Check what can be checked without looking at other tables, and enter the rule in the books.
 
-    def _admit(self, tx: Transaction, written: Written) -> list[Diagnostic]:
-        """Check what can be checked without looking at other tables, and enter the rule in the books."""
-        new = written.new
-        rule = new.rule
+        Whether the other checks are to see it: what is wrong with a rule may not be all that is.
+        """
+        new, rule = written.new, written.new.rule
         kind = self.definitions.policies.get(new.policy)
         if kind is None:
-            return [_finding(UNKNOWN_POLICY, f"there is no policy {new.policy!r}", rule, "create the policy first")]
+            findings.append(
+                written.finding(UNKNOWN_POLICY, f"there is no policy {new.policy!r}", "create the policy first")
+            )
+            return False
         if new.id in self.rules:
-            return [_finding(RULE_ID_TAKEN, f"rule id {new.id!r} is taken", rule)]
-        found = check(rule, kind=kind, policy=new.policy, registry=self.definitions.registry)
-        errors = [d for d in found if d.severity == "error"]
+            findings.append(written.finding(RULE_ID_TAKEN, f"rule id {new.id!r} is taken"))
+            return False
+        if self.books.find(written.shape) is not None:
+            findings.append(written.finding(DUPLICATE, f"policy {new.policy} has this rule already"))
+            return False
+        checked = check(rule, kind=kind, policy=new.policy, registry=self.definitions.registry)
+        errors = [finding for finding in checked if finding.severity == "error"]
+        findings += errors
         if len(rule.body) > MAX_LITERALS:
-            errors.append(_finding(TOO_LONG, f"the body has more than {MAX_LITERALS} literals", rule, "split the rule"))
-        if errors:
-            return errors
-        written.checked = written.diagnostics = tuple(found)
-        shape = written.shape
-        if shape in self._shapes:
-            return [_finding(DUPLICATE, f"policy {new.policy} has this rule already", rule, severity="error")]
-        self._shapes[shape] = new.id
-        written.number = next(self._numbers)
-        self.rules[new.id] = written
-        self.by_policy.setdefault(new.policy, {})[new.id] = written
-
-        def forget() -> None:
-            del self._shapes[shape], self.rules[new.id], self.by_policy[new.policy][new.id]
-
-        tx.on_undo(forget)
-        return []
+            findings.append(
+                written.finding(TOO_LONG, f"the body has more than {MAX_LITERALS} literals", "split the rule")
+            )
+        written.faults = tuple(finding.span for finding in errors)
+        written.checked = written.diagnostics = tuple(d for d in checked if d.severity != "error")
+        tx.on_undo(self.books.enter(written))
+        return True
 
     def _define(self, tx: Transaction, written: Written, changed: dict[str, None]) -> list[Diagnostic]:
         """Let the head say how many columns its table has and what they are called."""
@@ -208,13 +135,9 @@ class Program:
             action = ActionTable(atom.service or policy, atom.table, len(atom.args), names)
         known = self.definitions.tables.get(table)
         if known is not None and known.arity != len(terms):
-            return [
-                _finding(
-                    ARITY, f"{table} has {known.arity} columns elsewhere, {len(terms)} here", rule,
-                    "give the head as many arguments, or use another table",
-                )
-            ]  # fmt: skip
-        columns = _head_columns(rule.head, terms)
+            message = f"{table} has {known.arity} columns elsewhere, {len(terms)} here"
+            return [written.finding(ARITY, message, "give the head as many arguments, or use another table")]
+        columns = _head_columns(rule, terms)
         written.table, written.columns = table, columns
         if rule.is_fact:
             written.fact = tuple([t.value for t in terms if isinstance(t, syntax.Constant)])
@@ -238,7 +161,9 @@ class Program:
         if new.rule.is_fact:
             return Resolution()
         kind = self.definitions.policies.get(new.policy, "nonrecursive")
-        return resolve(new.rule, new.policy, new.id, self.definitions, kind=kind, by_clock=by_clock)
+        return resolve(
+            new.rule, new.policy, new.id, self.definitions, kind=kind, by_clock=by_clock, faults=written.faults
+        )
 
     def _reconsider_users(self, tx: Transaction, changed: Iterable[str], batch: Iterable[Written]) -> list[Diagnostic]:
         """Rules that read a table whose signature changed may now mean something else, or fit no more."""
@@ -263,10 +188,9 @@ class Program:
             if written.state != "active":
                 self._switch_off(tx, written, after)
                 return []
-            culprit = next((w for w in batch if w.table == table), None)
-            rule = culprit.new.rule if culprit else written.new.rule
+            culprit = next((w for w in batch if w.table == table), written)
             return [
-                _finding(d.code, f"rule {written.new.id} would be wrong: {d.message}", rule, d.hint)
+                culprit.finding(d.code, f"rule {written.new.id} would be wrong: {d.message}", d.hint)
                 for d in after.errors
             ]
         if after.resolved != before.resolved or written.state != "active":
@@ -288,8 +212,7 @@ class Program:
         rule_id, uses = written.new.id, written.resolution.uses
         self.definitions.use(rule_id, uses)
         written.listed = True
-        for service in written.resolution.services:
-            self._by_service.setdefault(service, {})[rule_id] = None
+        self.books.mention(written)
 
         def back() -> None:
             self.definitions.unuse(rule_id, uses)
@@ -320,23 +243,13 @@ class Program:
         written.state = state
         if diagnostics is not None:
             written.diagnostics = diagnostics
-        self._keep_lists(written)
+        self.books.sort(written)
 
         def back() -> None:
             written.state, written.diagnostics = before
-            self._keep_lists(written)
+            self.books.sort(written)
 
         tx.on_undo(back)
-
-    def _keep_lists(self, written: Written) -> None:
-        """Enter a rule among those that wait and those in a circle, or strike it out there."""
-        rule_id, state = written.new.id, written.state
-        circular = state == "off" and any(d.code == UNSTRATIFIED for d in written.diagnostics)
-        for listed, belongs in ((self.waiting, state == "waiting"), (self.circular, circular)):
-            if belongs:
-                listed[rule_id] = written
-            else:
-                listed.pop(rule_id, None)
 
     # -- putting into force
 
@@ -356,18 +269,18 @@ class Program:
             self._limit(tx, written, (*written.checked, self.barred[rule_id]))
             return
         assert resolution.resolved is not None
-        self._set_state(tx, written, "active", _warnings(written))
+        self._set_state(tx, written, "active", written.warnings)
         try:
             self._connect_by_clock(tx, written)
         except Cycle as cycle:
-            raise PolicyError([self._cycle_finding(written, cycle.path)]) from cycle
+            raise PolicyError([circle(written, cycle.path)]) from cycle
 
     def _install_again(self, tx: Transaction, written: Written) -> None:
         """Let a rule take effect that was accepted before: nobody is there to be refused, so it goes off."""
         try:
             self._install(tx, written)
         except PolicyError as error:
-            self._set_state(tx, written, "off", (*_warnings(written), *error.diagnostics))
+            self._set_state(tx, written, "off", (*written.warnings, *error.diagnostics))
 
     def _connect_by_clock(self, tx: Transaction, written: Written) -> None:
         """Connect a rule; those whose guards over the time are in a circle then read the clock instead.
@@ -414,14 +327,6 @@ class Program:
         self._list(tx, written)
         self._connect(tx, written, resolution.resolved)
 
-    def _cycle_finding(self, written: Written, way: Sequence[str]) -> Diagnostic:
-        keys = [key.split("#")[0] for key in way]  # without the engine's own tables in between
-        path = " -> ".join([key for key, _ in groupby(keys)] if len(set(keys)) > 1 else [keys[0], keys[0]])
-        return _finding(
-            UNSTRATIFIED, f"{written.table} would depend on its own absence or aggregate: {path}", written.new.rule,
-            "negation and aggregates may only look at tables that do not depend on this one",
-        )  # fmt: skip
-
     def _connect(self, tx: Transaction, written: Written, resolved: Resolved) -> None:
         for table, arity in hidden_tables(resolved.rule, resolved.stages):
             self._node(tx, table, arity, Mode.COUNTED)
@@ -458,10 +363,10 @@ class Program:
         tx.on_undo(lambda: self._take_apart(rule))
         tx.on_undo(rule.release)
         if merged:
-            tx.on_undo(lambda: self._refresh(node for node, _ in merged))
+            tx.on_undo(lambda: refresh(node for node, _ in merged))
         tx.on_undo(undo)
         if merged:
-            self._rank(tx, merged)
+            rank(tx, merged)
         component = graph.nodes[rule.core.table].component
         if component is not None:
             rule.recursive = frozenset(node.key for node in component.nodes)
@@ -525,28 +430,17 @@ class Program:
         if changed:
             tx.run()  # rows go while their readers still know how many columns they have
         self._reconsider_users(tx, changed, ())
-        for written in sorted(self.circular.values(), key=lambda written: written.number):
+        for written in sorted(self.books.circular.values(), key=lambda written: written.number):
             self._again(tx, written)  # the circle may be open now
 
     def _strike(self, tx: Transaction, written: Written, changed: dict[str, None]) -> None:
         """Take a withdrawn rule out of the books."""
-        new, shape = written.new, written.shape
         table, columns = written.table, written.columns
         action = self.definitions.tables[table].action
-        del self._shapes[shape], self.rules[new.id], self.by_policy[new.policy][new.id]
-        self.waiting.pop(new.id, None)
-        self.circular.pop(new.id, None)
+        tx.on_undo(self.books.strike(written))
         if self.definitions.define(table, columns, -1):
             changed[table] = None
-
-        def back() -> None:
-            self._shapes[shape] = new.id
-            self.rules[new.id] = self.by_policy[new.policy][new.id] = written
-            self._in_order = False
-            self._keep_lists(written)
-            self.definitions.define(table, columns, 1, action)
-
-        tx.on_undo(back)
+        tx.on_undo(lambda: _drop(self.definitions.define(table, columns, 1, action)))
 
     def withdraw(self, tx: Transaction, written: Written) -> None:
         """Take a rule's effects back and its edges out; it stays in the books."""
@@ -576,99 +470,25 @@ class Program:
                 tx.on_undo(lambda: self.gates.__setitem__(rule_id, gates))
         tx.on_commit(rule.release)
         if component is not None and any(graph.nodes[k].component is component for k in body_tables(rule.core)):
-            self._split(tx, component)
+            split(tx, self.graph, component)
 
     def _reconnect_stages(self, rule: RuleNode) -> None:
         for operator in rule.operators:
             self.graph.nodes[operator.stage.source].outputs.append(operator)
             self.graph.nodes[operator.stage.table].inputs.append(operator)
 
-    # -- recursive components
-
-    def _rank(self, tx: Transaction, merged: list[tuple[Node, Component | None]]) -> None:
-        """Turn the tables of a new component, lowest first, from counting derivations to ranking rows."""
-        nodes = [node for node, _ in merged]
-        component = nodes[0].component
-        assert component is not None
-        before = [(node, node.table.mode, node.table.rows) for node in nodes]
-        offsets: dict[Component, int] = {}
-        for node, previous in merged:
-            table = node.table
-            if previous is None:
-                component.clock += 1
-                table.rows = dict.fromkeys(table.rows, component.clock)
-                table.mode = Mode.RANKED
-                continue
-            if previous not in offsets:
-                offsets[previous] = component.clock
-                component.clock += previous.clock
-            offset = offsets[previous]
-            table.rows = {row: rank + offset for row, rank in table.rows.items()}
-        self._refresh(nodes)
-
-        def back() -> None:
-            for node, mode, rows in before:
-                node.table.mode, node.table.rows = mode, rows
-
-        tx.on_undo(back)
-
-    def _refresh(self, nodes: Iterable[Node]) -> None:
-        """Rules whose head is in a component have to know the component's tables."""
-        for node in nodes:
-            component = node.component
-            keys = frozenset(n.key for n in component.nodes) if component is not None else frozenset()
-            for rule in node.rules.values():
-                if rule.recursive != keys:
-                    rule.recursive = keys
-                    rule.replan()
-
-    def _split(self, tx: Transaction, component: Component) -> None:
-        """A rule of the component went: tables that are recursive no more count derivations again."""
-        members = component.nodes
-        tx.run()
-        result = self.graph.split(component)
-        if result is None:
-            return
-        freed, undo = result
-        tx.on_undo(lambda: self._refresh(members))
-        tx.on_undo(undo)
-        self._refresh(members)
-        for node in freed:
-            self._recount(tx, node)
-
-    def _recount(self, tx: Transaction, node: Node) -> None:
-        table = node.table
-        before = table.rows
-        counts = defaultdict(int, node.given)
-        for rule in node.rules.values():
-            if all(self.graph.tables[item.table].rows for _, item in rule.core.positives()):
-                rule.run(None, Purpose.COUNT, (), 1, counts)
-        table.rows = {row: counts[row] for row in before}
-        table.mode = Mode.COUNTED
-
-        def back() -> None:
-            table.rows, table.mode = before, Mode.RANKED
-
-        tx.on_undo(back)
-
     # -- services
 
     def retry(self, tx: Transaction, name: str) -> None:
         """A policy or service appeared or changed: look again at the rules that mention it."""
-        again = []
-        for rule_id in list(self._by_service.get(name, ())):
-            written = self.rules.get(rule_id)
-            if written is None or name not in written.resolution.services:
-                self._by_service[name].pop(rule_id, None)
-            elif not written.limited:
-                again.append(written)
-        for written in _sources_first(sorted(again, key=lambda written: written.number)):
+        again = [written for written in self.books.mentioning(name) if not written.limited]
+        for written in _sources_first(again):
             self._again(tx, written)
 
     def forget_service(self, tx: Transaction, name: str) -> None:
         """A policy or service is gone: rules that read it wait for it to come back."""
         prefix = name + ":"
-        ids = dict.fromkeys(self._by_service.get(name, ()))
+        ids = dict.fromkeys(written.new.id for written in self.books.mentioning(name))
         for table in list(self.definitions.users):
             if table.startswith(prefix):
                 ids.update(dict.fromkeys(self.definitions.users[table]))
@@ -693,7 +513,7 @@ class Program:
         """A rule in force means what it did, but there may be something else to say of it."""
         if resolution.warnings != written.resolution.warnings:
             self._set_resolution(tx, written, replace(written.resolution, warnings=resolution.warnings))
-            self._set_state(tx, written, "active", _warnings(written))
+            self._set_state(tx, written, "active", written.warnings)
 
     def switch_off(self, tx: Transaction, rule_id: str) -> None:
         """A rule went over a limit: it stays in its policy but derives nothing until it is removed and added again."""
@@ -735,70 +555,23 @@ class Program:
         rule.run(None, Purpose.HEADS, (), 0, found)
         return bool(found)
 
-    def prepare(self) -> None:
-        """Compile all functions that row changes can call for."""
-        for written in self.rules.values():
-            rule = written.node
-            if rule is None:
-                continue
-            for table, places in (*rule.positives.items(), *rule.negatives.items()):
-                inner = table in rule.recursive
-                for occurrence in places:
-                    for purpose in (Purpose.NEW, Purpose.HEADS) if inner else (Purpose.COUNT,):
-                        rule.compiled(occurrence.start, purpose)
-            for key, group in rule.negatives.items():
-                for occurrence in group:
-                    if occurrence.columns and not occurrence.whole:
-                        rule.index(self.graph.tables[key], occurrence.columns)
-            if rule.recursive:
-                rule.compiled(None, Purpose.EXISTS)
 
-    def next_tick(self) -> float:
-        """When an answer of a built-in that reads the clock may next change; within a second, where none can tell."""
-        now = self._now()
-        soonest = math.floor(now) + 1.0
-        known: list[float] = []
-        for rule in self.graph.nodes[CLOCK].readers.values():
-            for item in rule.core.body:
-                if not isinstance(item, Test) or NOW not in item.inputs:
-                    continue
-                rest = [arg.value for arg in item.inputs if isinstance(arg, Const)]
-                if item.builtin.next_change is None or len(rest) + 1 < len(item.inputs):
-                    return soonest
-                try:
-                    known.append(item.builtin.next_change(now, *rest))
-                except UNDEFINED:
-                    continue  # it has no answer at any time
-        return min(known, default=soonest)
-
-    def wanted(self) -> set[str]:
-        """Tables of cloud services (and of policies elsewhere) that rules mention, known or not."""
-        found: set[str] = set()
-        for written in self.rules.values():
-            for item in written.new.rule.body:
-                if isinstance(item, syntax.Literal) and item.atom.service is not None:
-                    service = item.atom.service
-                    if service in written.resolution.services:
-                        found.add(item.atom.name)
-        return found
-
-
-def _sources_first(batch: list[Written]) -> list[Written]:
-    return sources_first(batch, lambda written: written.table, lambda written: written.resolution.uses)
-
-
-def _warnings(written: Written) -> tuple[Diagnostic, ...]:
-    return *written.checked, *(d for d in written.resolution.warnings if d not in written.checked)
+def _sources_first(batch: list[Written], *, stable: bool = True) -> list[Written]:
+    """``stable``: of rules that close a circle, it is the last that goes off."""
+    return sources_first(batch, lambda written: written.table, lambda written: written.resolution.uses, stable=stable)
 
 
 def _drop(result: object) -> None:
     """Make a call whose result nobody wants one that has none."""
 
 
-def _head_columns(head: syntax.Head, terms: tuple[syntax.Term, ...]) -> tuple[str | None, ...]:
+def _head_columns(rule: syntax.Rule, terms: tuple[syntax.Term, ...]) -> tuple[str | None, ...]:
+    head = rule.head
     if isinstance(head, syntax.Modal):
         named = sorted(str(item.column) for item in head.atom.named)
         return (*[None] * len(head.atom.args), *named)
+    if rule.is_fact:
+        return (None,) * len(terms)
     names: list[str | None] = []
     for term in terms:
         if isinstance(term, syntax.Variable):
@@ -806,7 +579,3 @@ def _head_columns(head: syntax.Head, terms: tuple[syntax.Term, ...]) -> tuple[st
         else:
             names.append(term.function if isinstance(term, syntax.Aggregate) else None)
     return tuple(names)
-
-
-def _finding(code: str, message: str, rule: syntax.Rule, hint: str = "", severity: str = "error") -> Diagnostic:
-    return Diagnostic(code, message, rule.source, rule.span, hint, severity)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a rule as written to a rule that runs: names to positions, expressions to built-ins, constants to their types.
 
-Nothing here changes the catalog; whatever is wrong comes back as diagnostics, all of it at once.
+Nothing here changes the catalog; whatever is wrong comes back as diagnostics, all of it at once: a literal that is
+wrong, or waits, is left out, and the others are held to what they would be held to beside it.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from congress.datalog.builtins.moments import parse_duration
 from congress.datalog.builtins.registry import BARE_NAMES, Builtin, BuiltinError, Registry
 from congress.datalog.core import Arg, Const, Equal, Item, Negative, Positive, Resolved, Rule, Test, variables
 from congress.datalog.diagnostics import NOWHERE, Diagnostic, Source, Span, register_code
-from congress.datalog.safety import closure, needs
+from congress.datalog.safety import binds, closure, needs
 from congress.datalog.schema import Column, TableSchema
 from congress.datalog.stages import split_aggregate, split_temporal
 from congress.datalog.unbound import lasting, stand_in
@@ -105,18 +106,27 @@ def resolve(
     *,
     kind: str = "nonrecursive",
     by_clock: bool = False,
+    faults: Collection[Span] = (),
 ) -> Resolution:
     """Resolve one rule with a body.
 
-    ``by_clock`` reads the time as a table of one row instead of splitting off temporal guards (recursive rules need
-    it so).
+    :param by_clock: read the time as a table of one row instead of splitting off temporal guards (recursive rules
+        need it so).
+    :param faults: where something is wrong with the rule that was reported before; nothing is said twice.
     """
-    return _Resolver(rule, policy, rule_id, catalog, kind, by_clock).run()
+    return _Resolver(rule, policy, rule_id, catalog, kind, by_clock, faults).run()
 
 
 class _Resolver:
     def __init__(
-        self, rule: syntax.Rule, policy: str, rule_id: str, catalog: Catalog, kind: str, by_clock: bool
+        self,
+        rule: syntax.Rule,
+        policy: str,
+        rule_id: str,
+        catalog: Catalog,
+        kind: str,
+        by_clock: bool,
+        faults: Collection[Span],
     ) -> None:
         self.rule = rule
         self.policy = policy
@@ -124,18 +134,18 @@ class _Resolver:
         self.catalog = catalog
         self.kind = kind
         self.by_clock = by_clock
+        self.faults = faults
         self.out = Resolution()
         self.body: list[Item] = []
+        self.unclear: set[str] = set()  # variables that literals which are left out would bind
         self.fresh = 0
 
     def run(self) -> Resolution:
         for position, item in enumerate(self.rule.body):
             self._item(item, position)
         args, aggregates = self._head()
-        if self.out.errors or self.out.waits:
-            return self.out
         self._check_safety(args)
-        if self.out.errors:
+        if self.out.errors or self.out.waits or self.faults:
             return self.out
         table = head_table(self.policy, self.rule.head)
         core = Rule(table, args, tuple(self.body))
@@ -148,7 +158,11 @@ class _Resolver:
 
     def _report(self, into: list[Diagnostic], code: str, message: str, span: Span, hint: str = "") -> None:
         severity = "error" if into is self.out.errors else "warning"
-        into.append(Diagnostic(code, message, self.rule.source, span, hint, severity))
+        if span not in self.faults:
+            into.append(Diagnostic(code, message, self.rule.source, span, hint, severity))
+
+    def _has_fault(self, span: Span) -> bool:
+        return any(span.start <= fault.start and fault.end <= span.end for fault in self.faults)
 
     # -- head
 
@@ -177,21 +191,7 @@ class _Resolver:
         )
 
     def _check_safety(self, args: tuple[Arg, ...]) -> None:
-        bound, stuck = closure(self.body)
-        for item in stuck:
-            missing = sorted(v for v in needs(item, bound) if not v.startswith("$"))
-            if not missing:
-                continue  # the inner part of an expression: its innermost literal is reported
-            negative = isinstance(item, Negative)
-            hint = (
-                f"use _ instead of {missing[0]} if any value will do, or bind {missing[0]} in a positive literal"
-                if negative
-                else f"bind {missing[0]} in a positive literal"
-            )
-            names = ", ".join(missing)
-            self._report(self.out.errors, BODY_UNSAFE, f"nothing binds {names}", self._span(item.source), hint)
-        if stuck:
-            return
+        bound = self._report_stuck()
         spans = {t.name: t.span for t in self._head_variables()}
         made = self._may_be_made()
         given = lasting(self.body, bound) if made else []
@@ -206,6 +206,30 @@ class _Resolver:
                     spans.get(name, self.rule.span),
                     f'write "{name}" in quotes if the text is meant, or bind {name} in a positive literal',
                 )
+
+    def _report_stuck(self) -> set[str]:
+        """Report literals that can never run, but for those that would if others did; all variables with a value."""
+        bound, stuck = closure(self.body, self.unclear)
+        while stuck:
+            promised = set().union(*map(binds, stuck))
+            missing = [(item, needs(item, bound) - promised) for item in stuck]
+            if not any(names for _, names in missing):  # they wait for one another
+                missing = [(item, needs(item, bound)) for item in stuck]
+            for item, names in missing:
+                if names:
+                    self._report_unbound(item, sorted(name for name in names if not name.startswith("$")))
+                    bound |= names | binds(item)
+            bound, stuck = closure([item for item, names in missing if not names], bound)
+        return bound
+
+    def _report_unbound(self, item: Item, names: list[str]) -> None:
+        if not names:
+            return  # the inner part of an expression: its innermost literal is reported
+        hint = f"bind {names[0]} in a positive literal"
+        if isinstance(item, Negative) and isinstance(self.rule.body[item.source], syntax.Literal):
+            hint = f"use _ instead of {names[0]} if any value will do, or {hint}"
+        message = f"nothing binds {', '.join(names)}"
+        self._report(self.out.errors, BODY_UNSAFE, message, self._span(item.source), hint)
 
     def _may_be_made(self) -> set[str]:
         """Head variables that need nothing to bind them: what an action policy describes may make new things."""
@@ -228,10 +252,28 @@ class _Resolver:
     # -- body
 
     def _item(self, item: syntax.BodyItem, position: int) -> None:
-        if isinstance(item, syntax.Comparison):
-            self._comparison(item, position)
-        else:
+        resolved, said = len(self.body), len(self.out.errors) + len(self.out.waits)
+        fault = self._has_fault(item.span)
+        if isinstance(item, syntax.Literal):
             self._literal(item, position)
+        elif not fault:
+            self._comparison(item, position)
+        if fault or len(self.out.errors) + len(self.out.waits) > said:
+            del self.body[resolved:]
+            self._leave_out(item, position)
+
+    def _leave_out(self, item: syntax.BodyItem, position: int) -> None:
+        """Let a literal that cannot be resolved bind what it would, and need what it would."""
+        if isinstance(item, syntax.Literal):
+            names, free = _variables(item.atom.terms()), not item.negated
+        else:
+            names, free = _variables((item.left, item.right)), False
+            if item.op == "=" and not item.negated:
+                self.unclear |= {side.name for side in (item.left, item.right) if isinstance(side, syntax.Variable)}
+        if free:
+            self.unclear |= set(names)
+        else:
+            self.body.append(Negative("", names, position))
 
     def _literal(self, item: syntax.Literal, position: int) -> None:
         atom = item.atom
@@ -240,9 +282,10 @@ class _Resolver:
             if (atom.table == "true") == item.negated:
                 self.body.append(Equal(Const(TRUE), Const(FALSE), source=position))
             return
-        bare = atom.service is None and atom.table in BARE_NAMES and not atom.named
+        bare = atom.service is None and atom.table in BARE_NAMES
         if atom.service == "builtin" or bare:
-            self._builtin(item, position)
+            if not self._has_fault(item.span):
+                self._builtin(item, position)
         else:
             self._table_literal(item, position)
 
@@ -440,6 +483,21 @@ class _Resolver:
                 self._report(self.out.warnings, TYPED_CONSTANT, message, span, f"write {meant} without quotes")
             elif not _fits(arg, column):
                 self._report(self.out.warnings, NEVER, f"column {column.name} is {column.type}: this never holds", span)
+
+
+def _variables(terms: Iterable[syntax.Term]) -> tuple[str, ...]:
+    """All variables of some terms."""
+    found: dict[str, None] = {}
+    left = list(terms)
+    while left:
+        term = left.pop()
+        if isinstance(term, syntax.Variable):
+            found[term.name] = None
+        elif isinstance(term, syntax.Operation):
+            left += (term.left, term.right)
+        elif isinstance(term, syntax.Call):
+            left += term.args
+    return tuple(found)
 
 
 def term_name(term: syntax.Term) -> str | None:

@@ -119,6 +119,20 @@ class RuleNode:
                 old.release()  # after the new one has taken what indexes both use
         return made
 
+    def prepare(self) -> None:
+        """Compile all functions that row changes can call for, and make the indexes that takes."""
+        for table, places in (*self.positives.items(), *self.negatives.items()):
+            inner = table in self.recursive
+            for occurrence in places:
+                for purpose in (Purpose.NEW, Purpose.HEADS) if inner else (Purpose.COUNT,):
+                    self.compiled(occurrence.start, purpose)
+        for key, group in self.negatives.items():
+            for occurrence in group:
+                if occurrence.columns and not occurrence.whole:
+                    self.index(self.tables[key], occurrence.columns)
+        if self.recursive:
+            self.compiled(None, Purpose.EXISTS)
+
     def run(
         self,
         start: int | None,

@@ -14,12 +14,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from congress.datalog.diagnostics import Diagnostic, PolicyError
+from congress.datalog.diagnostics import Diagnostic
 from congress.db.library import LibraryRecord
 from congress.library.errors import LibraryPolicyInvalid
 from congress.policy.errors import RuleInvalid
 from congress.policy.naming import checked_abbreviation, checked_kind, checked_name, checked_rule_name
-from congress.policy.policies import parse_one
+from congress.policy.policies import gathering, parse_one
 
 KEYS: Final = ("name", "abbreviation", "description", "kind", "depends-on", "rules")
 _RULE_KEYS: Final = ("rule", "name", "comment")
@@ -68,12 +68,8 @@ def _rules(given: Sequence[Any], policy: str) -> tuple[Mapping[str, Any], ...]:
     findings: list[Diagnostic] = []
     for number, rule in enumerate(given):
         _check_shape(rule, number)
-        try:
+        with gathering(findings):
             parse_one(rule["rule"], policy)
-        except RuleInvalid as error:
-            if not isinstance(error.__cause__, PolicyError):
-                raise
-            findings += error.__cause__.diagnostics
     if findings:
         raise RuleInvalid(diagnostics=findings)
     return tuple(dict(rule) for rule in given)

@@ -238,10 +238,10 @@ class Policies:
             text, checked_abbreviation(abbreviation, text), description or "", kind=checked_kind(kind)
         )
         policy = StoredPolicy(record)
-        added = self._parse_new(policy, rules)
+        added, findings = self._parse_new(policy, rules)
         with self._atomically():
             delta = self.engine.create_policy(record.name, record.kind)
-            delta = merge([delta, self._add(policy, added)])
+            delta = merge([delta, self._exchange(policy, added, (), findings)])
             self._policies.create(record, [rule.record for rule in added])
         self._remember(policy)
         self._exchanged(policy, added, ())
@@ -265,13 +265,15 @@ class Policies:
             record = replace(record, abbreviation=checked_abbreviation(changes["abbreviation"], record.name))
         added: list[StoredRule] = []
         removed: list[str] = []
+        findings: list[Diagnostic] = []
         if "rules" in changes:
-            wanted = {_shape(rule): rule for rule in self._parse_new(policy, changes["rules"])}
+            given, findings = self._parse_new(policy, changes["rules"])
+            wanted = {_shape(rule): rule for rule in given}
             kept = {_shape(rule) for rule in policy.rules.values() if not rule.refused and _shape(rule) in wanted}
             removed = [key for key, rule in policy.rules.items() if rule.refused or _shape(rule) not in kept]
             added = [rule for shape, rule in wanted.items() if shape not in kept]
         with self._atomically():
-            delta = self._exchange(policy, added, removed)
+            delta = self._exchange(policy, added, removed, findings)
             self._policies.update(record, [rule.record for rule in added], removed)
         policy.record = record
         self._exchanged(policy, added, removed)
@@ -302,10 +304,10 @@ class Policies:
         :raises PolicyRuntimeError: one of the others.
         """
         policy = self.find(key)
-        (rule,) = self._parse_new(policy, [text])
+        rule = self._parse_single(policy, text)
         self._refuse_twins(policy, rule)
         with self._atomically():
-            delta = self._add(policy, [rule])
+            delta = self._exchange(policy, [rule], ())
             self._rules.change(policy.record.id, [rule.record])
         self._exchanged(policy, [rule], ())
         return rule, delta
@@ -335,8 +337,8 @@ class Policies:
             record = replace(record, name=checked_rule_name(record.name))
         new = replace(old, record=record)
         if record.rule != old.record.rule:
-            (parsed,) = self._parse_new(policy, [RuleText(record.rule, record.name, record.comment)])
-            new = StoredRule(record, parsed.parsed)
+            parsed = self._parse_single(policy, RuleText(record.rule, record.name, record.comment)).parsed
+            new = StoredRule(record, parsed)
             self._refuse_twins(policy, new)
         exchanged = new.parsed is not old.parsed
         with self._atomically():
@@ -351,26 +353,25 @@ class Policies:
 
     # Parts
 
-    def _parse_new(self, policy: StoredPolicy, texts: Iterable[RuleText]) -> list[StoredRule]:
-        """Rules as users give them, each once; every finding in all of them is reported at once."""
+    def _parse_new(self, policy: StoredPolicy, texts: Iterable[RuleText]) -> tuple[list[StoredRule], list[Diagnostic]]:
+        """Rules as users give them, each once, and all that is wrong with the texts of the others."""
         found: dict[object, StoredRule] = {}
         findings: list[Diagnostic] = []
-        known = {rule.record.name for rule in policy.rules.values()}  # from before names were checked
         for text in texts:
-            name = text.name if text.name in known else checked_rule_name(text.name)
-            try:
-                parsed = text.parsed(policy.record.name)
-            except errors.RuleInvalid as error:
-                if not isinstance(error.__cause__, PolicyError):
-                    raise
-                findings += error.__cause__.diagnostics
-                continue
-            record = RuleRecord(policy.record.id, text.rule, name, text.comment)
-            rule = StoredRule(record, parsed)
-            found.setdefault(_shape(rule), rule)
-        if findings:
-            raise errors.RuleInvalid(diagnostics=findings)
-        return list(found.values())
+            with gathering(findings):
+                rule = self._parse_single(policy, text)
+                found.setdefault(_shape(rule), rule)
+        return list(found.values()), findings
+
+    def _parse_single(self, policy: StoredPolicy, text: RuleText) -> StoredRule:
+        try:
+            name = checked_rule_name(text.name)
+        except errors.InvalidRuleName:
+            if not any(rule.record.name == text.name for rule in policy.rules.values()):
+                raise
+            name = text.name  # from before names were checked
+        parsed = text.parsed(policy.record.name)
+        return StoredRule(RuleRecord(policy.record.id, text.rule, name, text.comment), parsed)
 
     def _refuse_twins(self, policy: StoredPolicy, rule: StoredRule) -> None:
         """The engine knows no rule that is out of force, so it cannot tell that this is one of them.
@@ -381,16 +382,20 @@ class Policies:
         if self._refusals and any(other.refused and _shape(rule) == _shape(other) for other in others):
             raise errors.RuleExists(f"policy {policy.record.name!r} has this rule already, out of force")
 
-    def _add(self, policy: StoredPolicy, rules: Sequence[StoredRule]) -> Delta:
-        return self._change(add=[_new(policy.record.name, rule) for rule in rules])
-
-    def _exchange(self, policy: StoredPolicy, added: Sequence[StoredRule], removed: Iterable[str]) -> Delta:
-        in_force = [rule_id for rule_id in removed if not policy.rules[rule_id].refused]
-        return self._change([_new(policy.record.name, rule) for rule in added], in_force)
-
-    def _change(self, add: Sequence[NewRule], remove: Sequence[str] = ()) -> Delta:
+    def _exchange(
+        self,
+        policy: StoredPolicy,
+        added: Sequence[StoredRule],
+        removed: Iterable[str],
+        findings: Sequence[Diagnostic] = (),
+    ) -> Delta:
+        """Put rules into force and take others out; ``findings`` are what is wrong with the texts of yet others."""
+        add = [_new(policy.record.name, rule) for rule in added]
+        remove = [rule_id for rule_id in removed if not policy.rules[rule_id].refused]
+        if not (add or remove or findings):
+            return {}
         try:
-            return self.engine.apply(add=add, remove=remove) if add or remove else {}
+            return self.engine.apply(add=add, remove=remove, findings=findings)
         except PolicyError as error:
             if {d.code for d in error.diagnostics} == {DUPLICATE}:
                 raise errors.RuleExists(error.diagnostics[0].message) from error
@@ -425,6 +430,17 @@ class Policies:
             raise errors.InvalidPolicy(str(error)) from error
         except DbError as error:
             raise errors.StorageFailed(str(error)) from error
+
+
+@contextmanager
+def gathering(findings: list[Diagnostic]) -> Iterator[None]:
+    """What is wrong with the text of a rule is noted, so that the next one can be looked at, too."""
+    try:
+        yield
+    except errors.RuleInvalid as error:
+        if not isinstance(error.__cause__, PolicyError):
+            raise
+        findings += error.__cause__.diagnostics
 
 
 def parse_one(text: object, policy: str) -> syntax.Rule:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a change of a policy's rules would lead to, before it is made."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from congress.datalog import syntax
-from congress.datalog.diagnostics import DatalogError, PolicyError
+from congress.datalog.diagnostics import DatalogError, Diagnostic, PolicyError
 from congress.datalog.engine import Engine, NewRule
 from congress.policy import errors
 from congress.policy.borrowing import Borrower
@@ -15,7 +15,7 @@ from congress.policy.dependencies import tables_read
 from congress.policy.enforcement import ACTION_MARK, calls_of
 from congress.policy.naming import checked_kind, checked_name
 from congress.policy.outcome import SHOWN, Discretion, Outcome, Secrets
-from congress.policy.policies import Policies, parse_one
+from congress.policy.policies import Policies, gathering, parse_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Preview:
         with self._engine.hypothetical():
             self._engine.advance(now)
             policy = self._policy(bundle)
-            rules = [parse_one(text, policy) for text in bundle.rules]
+            rules, findings = _parse_all(bundle.rules, policy)
             removed = self._removed(policy, bundle.remove)
             if bundle.replace:
                 kept = {self._engine.find_rule(policy, rule) for rule in rules}
@@ -62,7 +62,7 @@ class Preview:
             outcome = Outcome(self._engine, discretion := Discretion(self._secrets))
             withdrawing = {info.key: info for info in self._engine.tables() if info.action is not None}
             with _refusals():
-                delta = outcome.add(self._engine.apply(add=added, remove=removed))
+                delta = outcome.add(self._engine.apply(add=added, remove=removed, findings=findings))
                 if self._engine.exceeded:
                     raise errors.RuleInvalid(diagnostics=self._engine.exceeded)
             withdrawn = [
@@ -124,6 +124,16 @@ class Preview:
             "diagnostics": [finding.to_dict() for finding in status.diagnostics],
             "error_count": status.error_count,
         }
+
+
+def _parse_all(texts: Iterable[str], policy: str) -> tuple[list[syntax.Rule], list[Diagnostic]]:
+    """The rules of some texts, and all that is wrong with the others."""
+    rules: list[syntax.Rule] = []
+    findings: list[Diagnostic] = []
+    for text in texts:
+        with gathering(findings):
+            rules.append(parse_one(text, policy))
+    return rules, findings
 
 
 def _parsed(text: str, policy: str, unknown: errors.RuleNotFound) -> syntax.Rule:

@@ -9,7 +9,7 @@ from congress.datalog.diagnostics import DatalogError
 from congress.datalog.engine import Delta, Engine, NewRule
 from congress.datalog.explain import show
 from congress.datalog.formatter import format_rule
-from congress.datalog.parser import parse, parse_query
+from congress.datalog.parser import parse_partial, parse_query
 from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Atom, Constant, Rule
 from congress.datalog.values import Row
@@ -89,8 +89,9 @@ class Console:
             yield from self._add(line)
 
     def _add(self, text: str) -> Iterator[str]:
-        new = [NewRule(self.policy, rule, f"r{next(self._numbers)}") for rule in parse(text).statements]
-        delta = self.engine.apply(add=new)
+        program, findings = parse_partial(text)
+        new = [NewRule(self.policy, rule, f"r{next(self._numbers)}") for rule in program.statements]
+        delta = self.engine.apply(add=new, findings=findings)
         for rule in new:
             status = self.engine.status(rule.id)
             yield from (finding.render() for finding in status.diagnostics)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from congress.datalog.diagnostics import Diagnostic, PolicyError
+from congress.datalog.diagnostics import Diagnostic
 from congress.datalog.parser import parse_partial
 from congress.datalog.syntax import Rule
 from congress.tools.documents import DOCUMENTS, load_document, read_text
@@ -67,13 +67,3 @@ def _from_document(path: Path, text: str) -> PolicyFile:
 
 def _name_of(path: Path) -> str:
     return re.sub(r"\W", "_", path.name.partition(".")[0]) or "policy"
-
-
-def refuse_findings(policies: Iterable[PolicyFile]) -> None:
-    """Stop when the parser found anything wrong.
-
-    :raises PolicyError: with all findings of all files.
-    """
-    findings = [f for policy in policies for f in policy.findings if f.severity == "error"]
-    if findings:
-        raise PolicyError(findings)

@@ -15,7 +15,7 @@ from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Rule
 from congress.tools.datafiles import Data, read_data, read_schemas
 from congress.tools.errors import ToolError
-from congress.tools.policyfiles import PolicyFile, read_policies, refuse_findings
+from congress.tools.policyfiles import PolicyFile, read_policies
 
 
 @dataclass(slots=True)
@@ -62,9 +62,7 @@ def open_workspace(
     :raises ToolError: when a file cannot be used.
     :raises PolicyError: when a policy is wrong.
     """
-    found = read_policies(policies)
-    refuse_findings(found)
-    workspace = build(found, read_schemas(schemas), parse_now(now))
+    workspace = build(read_policies(policies), read_schemas(schemas), parse_now(now))
     add_data(workspace.engine, read_data(data, schemas_of(workspace.engine)))
     return workspace
 
@@ -80,7 +78,10 @@ def parse_now(text: str | None) -> float:
 
 
 def build(policies: Iterable[PolicyFile], schemas: Mapping[str, Mapping[str, TableSchema]], now: float) -> Workspace:
-    """An engine with these policies, added as one transaction."""
+    """An engine with these policies, added as one transaction.
+
+    :raises PolicyError: with every finding in all files.
+    """
     engine = Engine(now=now, clock=time.perf_counter)
     workspace = Workspace(engine, list(policies))
     try:
@@ -97,7 +98,7 @@ def build(policies: Iterable[PolicyFile], schemas: Mapping[str, Mapping[str, Tab
             rule_id = f"{policy.name}.{number}"
             workspace.rules[rule_id] = (rule.source.name, line)
             new.append(NewRule(policy.name, rule, rule_id))
-    engine.apply(add=new)
+    engine.apply(add=new, findings=[finding for policy in workspace.policies for finding in policy.findings])
     return workspace
 
 

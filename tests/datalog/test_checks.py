@@ -6,8 +6,7 @@ import pytest
 from congress.datalog import checks
 from congress.datalog.builtins import core_registry
 from congress.datalog.builtins.registry import BARE_NAMES, Registry
-from congress.datalog.checks import check, read_policy
-from congress.datalog.diagnostics import PolicyError
+from congress.datalog.checks import check
 from congress.datalog.parser import parse, parse_rule
 from congress.datalog.syntax import Aggregate, Anonymous, Atom, Comparison, Constant, Literal, Rule, Variable
 from tests.datalog import syntax_cases
@@ -89,12 +88,3 @@ def test_unknown_kind_of_policy():
 def test_old_names_of_built_ins_exist():
     registry = core_registry()
     assert all(name in registry for name in BARE_NAMES)
-
-
-def test_read_policy_reports_syntax_and_rules_together():
-    with pytest.raises(PolicyError) as caught:
-        read_policy("p(_) :- q(x)\nr(y\ns(True)\nt(x) :- len(x, y)")
-    assert syntax_cases.errors(caught.value.diagnostics) == ["R008 1:3", "S001 3:1", "S008 3:3", "W001 4:9"]
-    program, warnings = read_policy("t(x) :- len(x, y)")
-    assert len(program.statements) == 1
-    assert [item.code for item in warnings] == ["W001"]

@@ -33,21 +33,21 @@ def circle_that_a_schema_closes() -> Engine:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "place"),
     [
-        "a(x) :- svc:t(x), not b(x)\nb(x) :- svc:t(x), not a(x)",
-        "b(x) :- a(x)\na(x) :- svc:t(x), not b(x)",
-        "a(x) :- svc:t(x), not a(x)",
-        "a(count(x)) :- svc:t(x), b(x)\nc(x) :- a(x)\nb(x) :- c(x), svc:u(x)",
+        ("a(x) :- svc:t(x), not b(x)\nb(x) :- svc:t(x), not a(x)", (2, 19)),
+        ("b(x) :- a(x)\na(x) :- svc:t(x), not b(x)", (2, 19)),
+        ("a(x) :- svc:t(x), not a(x)", (1, 19)),
+        ("a(count(x)) :- svc:t(x), b(x)\nc(x) :- a(x)\nb(x) :- c(x), svc:u(x)", (1, 3)),
     ],
 )
-def test_a_circle_among_waiting_rules_is_refused_at_once(text: str) -> None:
+def test_a_circle_among_waiting_rules_is_refused_at_once(text: str, place: tuple[int, int]) -> None:
     engine = policy()
     with pytest.raises(PolicyError) as caught:
         engine.add_rules("p", text)
     [finding] = caught.value.diagnostics
     assert finding.code == "P001"
-    assert finding.line == len(text.splitlines())
+    assert (finding.line, finding.column) == place
     assert engine.rules() == []
 
 

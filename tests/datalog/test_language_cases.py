@@ -13,7 +13,7 @@ import yaml
 from congress.datalog.builtins import core_registry
 from congress.datalog.diagnostics import Diagnostic, PolicyError
 from congress.datalog.engine import Delta, Engine, NewRule
-from congress.datalog.parser import parse
+from congress.datalog.parser import parse, parse_partial
 from congress.datalog.program import UNDEFINED_TABLE
 from congress.datalog.schema import Column, TableSchema
 from congress.datalog.values import Row, encode_row
@@ -155,9 +155,11 @@ class Case:
         insertions = {table: rows(given) for table, given in step.get("insert", {}).items()}
         retractions = {table: rows(given) for table, given in step.get("retract", {}).items()}
         tables = insertions.keys() | retractions.keys()
-        add = []
+        add, wrong = [], []
         for policy, text in step.get("add", {}).items():
-            for rule in parse(text, policy).statements:
+            program, findings = parse_partial(text, policy)
+            wrong += findings
+            for rule in program.statements:
                 self.ids += 1
                 add.append(NewRule(policy, rule, f"rule{self.ids}"))
         remove = [self.find(policy, text) for policy, text in step.get("remove", {}).items()]
@@ -165,6 +167,7 @@ class Case:
             {table: (insertions.get(table, []), retractions.get(table, [])) for table in tables},
             add,
             [new.id for new in remove],
+            wrong,
         )
         for new in remove:
             self.world.policies[new.policy].remove(new.rule)

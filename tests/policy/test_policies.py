@@ -135,6 +135,17 @@ def test_all_findings_of_all_rules_are_told_at_once(policies: Policies) -> None:
     with pytest.raises(errors.RuleInvalid) as caught:
         policies.create("alice", rules=texts("p(x) :- q(y)", "r(z) :- q(y)"))
     assert [d["code"] for d in caught.value.data["diagnostics"]] == ["R101", "R101"]
+    wrong = texts("p(x) :- q(y)", "q(", "r(x) :- q(x), not r(x)", "q(1)")
+    policies.create("alice", rules=texts("q(1)"))
+    for change in (
+        lambda: policies.create("bob", rules=wrong),
+        lambda: policies.update("alice", {"rules": wrong}),
+    ):
+        with pytest.raises(errors.RuleInvalid) as caught:
+            change()
+        assert [d["code"] for d in caught.value.data["diagnostics"]] == ["R101", "P001", "S001"]
+    assert stored(policies).keys() == {"classification", "action", "alice"}
+    assert stored(policies)["alice"] == ["q(1)"]
 
 
 def test_a_rule_given_twice_is_taken_once(policies: Policies) -> None:

@@ -381,6 +381,7 @@ def test_a_preview_of_all_rules_of_a_policy(shop: Shop) -> None:
     [
         ({"rules": ["high(x, y) :- item(x, n)"]}, errors.RuleInvalid, "does not bind y"),
         ({"rules": ["high(x) :-"]}, errors.RuleInvalid, "S0"),
+        ({"rules": ["high(x) :- item(y, n)", "high("]}, errors.RuleInvalid, "(?s)R101.*S001"),
         ({"rules": ["p(1) p(2)"]}, errors.MultipleRules, "2 rules"),
         ({"rules": ["odd(x) :- item(x, n), not odd(x)"]}, errors.RuleInvalid, "P001"),
         ({"rules": ["item(x) :- low(x)"]}, errors.RuleInvalid, "columns"),

@@ -81,6 +81,17 @@ def test_check_shows_all_findings_of_a_bad_one(folder: Path, capsys: pytest.Capt
     assert findings[1]["hint"].startswith("did you mean id?")
 
 
+def test_no_finding_hides_another(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "one.policy").write_text("p(x) :- q(x), not p(x)\nq(x) :- r(y)\nq(y :- r(y)\n")
+    (folder / "two.policy").write_text("t(x) :- one:q(x, x)\nt(")
+    assert main(["check", "one.policy", "two.policy"]) == 1
+    places = [line.split("]")[0] for line in capsys.readouterr().out.splitlines() if line[0] != " "]
+    assert places == [
+        "one.policy:1:15: error[P001", "one.policy:2:3: error[R101", "one.policy:3:5: error[S001",
+        "two.policy:1:9: error[N005", "two.policy:2:3: error[S001",
+    ]  # fmt: skip
+
+
 def test_check_accepts_rules_that_wait_unless_strict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "netguard.policy"]) == 0
     assert "N001" in capsys.readouterr().out
