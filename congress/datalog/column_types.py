@@ -6,7 +6,7 @@ from typing import Final, Protocol, TypeAlias
 
 from congress.datalog.builtins.kinds import TYPES
 from congress.datalog.builtins.registry import Builtin
-from congress.datalog.schema import TableSchema
+from congress.datalog.schema import Column, TableSchema
 from congress.datalog.values import Bool, Value
 
 Kinds: TypeAlias = int
@@ -32,6 +32,11 @@ def kind_of(value: Value) -> Kinds:
     return BOOLEAN if isinstance(value, Bool) else NUMBER
 
 
+def kinds_of(column: Column) -> Kinds:
+    """The kinds of the values that a column is declared to hold."""
+    return _COLUMNS[column.type] | NULL if column.nullable else _COLUMNS[column.type]
+
+
 class Services(Protocol):
     """Who knows the schemas of services: None for what is no service."""
 
@@ -54,7 +59,7 @@ class Tables:
         schema = self.schema(table)
         if schema is None:
             return ()
-        return [_COLUMNS[c.type] | NULL if c.nullable else _COLUMNS[c.type] for c in schema.columns]
+        return [kinds_of(column) for column in schema.columns]
 
     def column(self, table: str, at: int) -> str:
         """A column's name, or its index."""

@@ -47,7 +47,8 @@ class Flow(Tables):
                 self.names[made.table] = tuple(a if a == b else None for a, b in both)
             for table in reads[number]:
                 readers.setdefault(table, []).append(number)
-        order = sources_first(range(len(derivations)), lambda n: derivations[n].table, lambda n: reads[n])
+        numbers = list(range(len(derivations)))
+        order = sources_first(numbers, lambda n: derivations[n].table, lambda n: reads[n])
         queue = deque(order)
         waiting = set(queue)
         while queue:

@@ -212,31 +212,38 @@ class Inference:
             return made
         self.dead = True
         place = _Place(item, 0 if isinstance(item.inputs[0], Const) else 1)
-        what = "the two have no order" if builtin.name in _ORDERINGS.values() else f"{builtin.name} has no answer"
-        self._differ(NO_ANSWER, (item.inputs[0], given[0]), (item.inputs[1], given[1]), place, what)
+        a, b = ((item.inputs[at], given[at]) for at in (0, 1))
+        if builtin.name in _ORDERINGS.values():
+            self._differ(NO_ANSWER, a, b, place, "the two have no order")
+        else:
+            hint = _mend((None, a[1]), (None, _Held(NUMBER))) or _mend((None, b[1]), (None, _Held(NUMBER)))
+            self._differ(NO_ANSWER, a, b, place, f"{builtin.name} has no answer", hint)
         return [0] * len(builtin.outputs)
 
     def aggregate(self, at: int, function: str, name: str) -> None:
         """Check the variable under an aggregate in the head's position."""
         held = self.held(name)
-        if function in ("sum", "avg") and not held.kinds & NUMBER and self.rule is not None:
+        if function in ("sum", "avg") and held.kinds and not held.kinds & NUMBER and self.rule is not None:
             hint = _mend((name, held), (None, _Held(NUMBER)))
             span = _aggregated(self.rule, at)
             self._note(NO_ANSWER, f"{function} takes numbers; {self._says(held)}", span, name, hint, held)
 
     # -- findings
 
-    def _differ(self, code: str, a: tuple[Arg, _Held], b: tuple[Arg, _Held], place: _Place, so: str) -> None:
+    def _differ(
+        self, code: str, a: tuple[Arg, _Held], b: tuple[Arg, _Held], place: _Place, so: str, hint: str = ""
+    ) -> None:
+        """Report two that do not go together; ``so`` is what follows."""
         if self.rule is None or not (a[1].kinds and b[1].kinds) or a[0] in self.blamed or b[0] in self.blamed:
             return
         message = f"{self._says(a[1])}, {self._says(b[1])}: {so}"
         span = _span(self.rule, place, self.tables)
-        self._note(code, message, span, a[0], _mend(a, b) or _mend(b, a), a[1], b[1])
+        self._note(code, message, span, a[0], hint or _mend(a, b) or _mend(b, a), a[1], b[1])
         self.blamed.update(arg for arg, _ in (a, b) if isinstance(arg, str))
 
     def _refuse(self, place: _Place, argument: Argument, allowed: Kinds, held: _Held) -> None:
         self.dead = True
-        if self.rule is None:
+        if self.rule is None or not held.kinds:
             return
         assert isinstance(place.item, Test)
         arg = place.item.inputs[place.at]
