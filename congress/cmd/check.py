@@ -13,7 +13,7 @@ from congress.tools.workspace import open_workspace
 
 
 class Check(Command):  # type: ignore[misc]  # cliff has no type information
-    """Check policies: syntax, safety, arities, columns, stratification.
+    """Check policies: syntax, safety, arities, columns and their types, stratification.
 
     Prints every finding with its place.  Rules that refer to a service without a schema are accepted; --strict counts
     what they wait for, and warnings, as errors.

@@ -36,6 +36,7 @@ from congress.datalog.schema import TableSchema
 from congress.datalog.stages import CLOCK
 from congress.datalog.table import Mode
 from congress.datalog.transaction import Transaction
+from congress.datalog.type_flow import Derivation, flow_warnings
 from congress.datalog.values import _SAFE, NotAValue, Row, encode_row
 from congress.datalog.written import NewRule, Written, shape_of
 
@@ -397,6 +398,29 @@ class Engine:
             tuple(node.errors) if node else (),
             node.error_count if node else 0,
         )
+
+    def type_warnings(self) -> dict[str, list[Diagnostic]]:
+        """By rule id, literals that never hold (or always do) by the types which flow through policies' tables.
+
+        Those that a rule's status has already, by the types of services' columns, are left out.  All rules are gone
+        through: about 20 microseconds each.
+        """
+        made = {
+            rule_id: Derivation(
+                written.new.rule,
+                written.table,
+                written.columns,
+                written.fact,
+                written.resolution.resolved if written.state == "active" else None,
+            )
+            for rule_id, written in self._program.rules.items()
+        }
+        found: dict[str, list[Diagnostic]] = {}
+        for rule_id, findings in flow_warnings(made, self._definitions).items():
+            said = {finding.span for finding in self._program.rules[rule_id].diagnostics}
+            if fresh := [finding for finding in findings if finding.span not in said]:
+                found[rule_id] = fresh
+        return found
 
     def table_of(self, rule_id: str) -> str:
         """The key of the table that a rule or fact derives."""

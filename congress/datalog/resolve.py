@@ -18,6 +18,7 @@ from congress.datalog.diagnostics import NOWHERE, Diagnostic, Source, Span, regi
 from congress.datalog.safety import binds, closure, needs
 from congress.datalog.schema import Column, TableSchema
 from congress.datalog.stages import split_aggregate, split_temporal
+from congress.datalog.type_inference import type_warnings
 from congress.datalog.unbound import lasting, stand_in
 from congress.datalog.values import FALSE, TRUE
 
@@ -147,6 +148,7 @@ class _Resolver:
         self._check_safety(args)
         if self.out.errors or self.out.waits or self.faults:
             return self.out
+        self.out.warnings += type_warnings(self.rule, self.body, aggregates, self.catalog)
         table = head_table(self.policy, self.rule.head)
         core = Rule(table, args, tuple(self.body))
         core, temporal = split_temporal(core, self.rule_id, by_clock=self.by_clock)

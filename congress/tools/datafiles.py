@@ -3,7 +3,10 @@
 
 JSON and YAML: ``{"nova:servers": [...]}`` or ``{"nova": {"servers": [...]}}``, each row a list or an object.
 CSV: the table is the file's name, ``nova.servers.csv``, or ``servers.csv`` in a folder ``nova``; the first line has the
-column names; numbers, ``true`` and ``false`` are read as such, and an empty field is null.
+column names; numbers, ``true`` and ``false`` are read as such, save in columns declared to hold strings, and an empty
+field is null.
+
+A value of another type than its column is declared with is refused; null is not, since examples leave columns out.
 """
 
 import csv
@@ -15,14 +18,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from congress.datalog.column_types import kind_of, kinds_of
 from congress.datalog.constants import bad_character
 from congress.datalog.schema import Column, TableSchema
-from congress.datalog.values import NotAValue, Row, encode, encode_row
+from congress.datalog.values import NotAValue, Row, encode, encode_row, kind
 from congress.tools.documents import DOCUMENTS, load_document, read_text
 from congress.tools.errors import ToolError
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _WORDS = {"true": True, "false": False, "": None}
+
+
+class _Field(str):
+    """A field of a CSV file: a text that may mean something else."""
+
+    __slots__ = ()
 
 
 @dataclass(slots=True)
@@ -125,13 +135,19 @@ def _row(item: object, schema: TableSchema, where: str) -> Row:
         item = [item]  # a table of one column may be written as a list of values
     if len(item) != schema.arity:
         raise ToolError(f"{where} has {len(item)} values, the table {schema.arity} columns")
+    columns = schema.columns
+    item = [_guess(v, c.type) if isinstance(v, _Field) else v for v, c in zip(item, columns, strict=True)]
     for value in item:
         if isinstance(value, str) and (bad := bad_character(value)):
             raise ToolError(f"{where}: U+{ord(bad):04X} is a character that no text may hold")
     try:
-        return encode_row(item)
+        row = encode_row(item)
     except NotAValue as error:
         raise ToolError(f"{where}: {error}") from error
+    for value, column in zip(row, columns, strict=True):
+        if value is not None and not kind_of(value) & kinds_of(column):
+            raise ToolError(f"{where}, column {column.name!r}: it must be of type {column.type}, not {kind(value)}")
+    return row
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -179,16 +195,17 @@ def _read_csv(path: Path) -> tuple[list[str], list[object]]:
         twice = next((name for name, number in Counter(header).items() if number > 1), None)
         if twice is not None:
             raise ToolError(f"{path}: the column {twice!r} is there twice")
-        return header, [[_guess(text) for text in line] for line in reader if line]
+        return header, [[_Field(text) for text in line] for line in reader if line]
     except csv.Error as error:
         raise ToolError(f"{path}: line {reader.line_num}: {error}") from error
 
 
-def _guess(text: str) -> Any:
-    if text in _WORDS:
+def _guess(given: _Field, type_: str) -> Any:
+    text = str(given)
+    if text in _WORDS and (type_ != "string" or not text):
         return _WORDS[text]
     found = _NUMBER.fullmatch(text)
-    if found is None:
+    if found is None or type_ == "string":
         return text
     try:
         return encode(float(text) if found[2] or found[3] else int(text))

@@ -32,7 +32,12 @@ class Workspace:
 
     def findings(self) -> list[Diagnostic]:
         """What the engine has to say on rules that it accepted: warnings, and what rules wait for."""
-        return [finding for rule_id in self.rules for finding in self.engine.status(rule_id).diagnostics]
+        typed = self.engine.type_warnings()
+        return [
+            finding
+            for rule_id in self.rules
+            for finding in (*self.engine.status(rule_id).diagnostics, *typed.get(rule_id, ()))
+        ]
 
     def passed_over(self) -> list[Diagnostic]:
         """A warning for each rule with rows for which a built-in or an aggregate had no answer."""

@@ -302,13 +302,13 @@ def test_warnings_follow_the_schema() -> None:
         engine.set_schema("svc", {"t": TableSchema((Column("x"), column))})
         return [[d.code for d in engine.status(rule.id).diagnostics] for rule in engine.rules()]
 
-    assert codes(Column("y", "boolean")) == [["W101"], ["W102"], ["W103"]]
-    assert codes(Column("y", "string")) == [[], [], ["W103"]]
+    assert codes(Column("y", "boolean")) == [["W101"], ["W102"], ["W107", "W103"]]
+    assert codes(Column("y", "string")) == [[], [], ["W107", "W103"]]
     assert codes(Column("y", "integer")) == [["W102"], ["W102"], ["W103"]]
     with engine.hypothetical():
         assert codes(Column("y", "boolean"))[0] == ["W101"]
     assert [d.code for d in engine.status("r1").diagnostics] == ["W102"]
-    assert codes(Column("z", "string")) == [[], [], ["W103"]]
+    assert codes(Column("z", "string")) == [[], [], ["W107", "W103"]]
     engine.apply({"svc:t": ([("a", "True"), ("b", "web")], [])})
     assert (rows(engine, "p:q"), rows(engine, "p:r")) == ({("a",)}, {("b",)})
 

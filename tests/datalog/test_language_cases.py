@@ -194,6 +194,8 @@ class Case:
                     continue  # cases are free to read tables that are empty for want of a rule
                 state = status.state if diagnostic.code[0] != "W" else "warnings"
                 found[state].append(diagnostic)
+        for typed in self.engine.type_warnings().values():
+            found["warnings"] += typed
         for state, diagnostics in found.items():
             wanted = step.get(state, [])
             assert codes(diagnostics, wanted) == sorted(wanted), state

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from congress.cmd.cli import main
+from congress.datalog.schema import Column, TableSchema
 from congress.tools.console import Console
 from congress.tools.datafiles import read_data
 from congress.tools.errors import ToolError
@@ -251,6 +252,37 @@ def test_csv_numbers_that_no_value_holds_are_texts(tmp_path: Path) -> None:
     (tmp_path / "s.t.csv").write_text("id,n\n" + "".join(f"a,{number}\n" for number in numbers))
     rows = read_data([tmp_path / "s.t.csv"], {}).rows["s:t"]
     assert [row[1] for row in rows] == [*numbers[:3], 18446744073709551615, numbers[4]]
+
+
+def test_csv_numbers_in_columns_of_strings_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "s.t.csv").write_text("id,n,any\n12,12,12\ntrue,,true\n")
+    schema = TableSchema((Column("id", "string"), Column("n", "integer"), Column("any")))
+    rows = read_data([tmp_path / "s.t.csv"], {"s": {"t": schema}}).rows["s:t"]
+    assert repr(rows) == "[('12', 12, 12), ('true', None, true)]"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"id": 1}', "row 0 of s:t, column 'id': it must be of type string, not integer"),
+        ('["a", "1"]', "row 0 of s:t, column 'n': it must be of type integer, not string"),
+        ('["a", 1, 1]', "row 0 of s:t, column 'up': it must be of type boolean, not integer"),
+        ('["a", 1, true, false]', "row 0 of s:t, column 'load': it must be of type number, not boolean"),
+    ],
+)
+def test_values_of_another_type_than_declared_are_refused(tmp_path: Path, row: str, message: str) -> None:
+    columns = Column("id", "string"), Column("n", "integer"), Column("up", "boolean"), Column("load", "number")
+    schema = TableSchema(columns[: max(2, row.count(",") + 1)])
+    (tmp_path / "a.json").write_text('{"s:t": [' + row + "]}")
+    with pytest.raises(ToolError, match=message):
+        read_data([tmp_path / "a.json"], {"s": {"t": schema}})
+
+
+def test_examples_may_leave_out_what_is_never_null(tmp_path: Path) -> None:
+    schema = TableSchema((Column("id", "string", nullable=False), Column("n", "number", nullable=False)))
+    (tmp_path / "a.json").write_text('{"s:t": [{"id": "a"}, {"n": 1.5}, {"n": 2}]}')
+    rows = read_data([tmp_path / "a.json"], {"s": {"t": schema}}).rows["s:t"]
+    assert rows == [("a", None), (None, 1.5), (None, 2)]
 
 
 def test_merged_keys_of_yaml_may_be_written_over(tmp_path: Path) -> None:
