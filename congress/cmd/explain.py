@@ -32,7 +32,8 @@ class Explain(Command):  # type: ignore[misc]  # cliff has no type information
         add_data(parser)
         parser.add_argument("-r", "--row", metavar="ROW", help='the row, as in error("vm1") or alice:error("vm1")')
         parser.add_argument("--plan", action="store_true", help="how the rules are evaluated")
-        parser.add_argument("-f", "--format", choices=["text", "json"], default="text", help="how to print proofs")
+        formats = "how to print proofs; as JSON, 100 levels of them"
+        parser.add_argument("-f", "--format", choices=["text", "json"], default="text", help=formats)
         parser.add_argument("--limit", type=count, default=200, metavar="N", help="rows in a proof (200)")
         return parser
 

@@ -3,6 +3,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import TypeAlias
@@ -91,8 +92,14 @@ class Attempts:
             else:
                 holds = middle
         item = body[holds]
-        found = islice(_distinct(self._solutions(replace(rule, body=body[:holds]), known)), COMPARED)
-        nearest = heapq.nsmallest(self._limit, found, key=lambda bindings: distance(item, bindings))
+        found: list[Bindings] = []
+        with suppress(OutOfVisits):
+            for bindings in islice(self._solutions(replace(rule, body=body[:holds]), known), COMPARED):
+                found.append(bindings)  # what was found until then is kept
+        if not found:
+            raise OutOfVisits
+        self._grant()
+        nearest = heapq.nsmallest(self._limit, _distinct(found, item), key=lambda bindings: distance(item, bindings))
         if any(next(self._matches(item, bindings), None) is not None for bindings in nearest):
             return Failure(None)
         return Failure(item, nearest)
@@ -111,7 +118,8 @@ class Attempts:
                 return Failure(None)
         except OutOfVisits:
             failure.complete = False
-        failure.bindings = list(islice(_distinct(failure.bindings), self._limit))
+        if failure.item is not None:
+            failure.bindings = list(islice(_distinct(failure.bindings, failure.item), self._limit))
         return failure
 
     def _walk(self, rule: Rule, known: Bindings, failure: Failure) -> Iterator[Bindings]:
@@ -210,13 +218,14 @@ def distance(item: Item, known: Mapping[str, Value]) -> float:
     return 0.0
 
 
-def _distinct(found: Iterable[Bindings]) -> Iterator[Bindings]:
-    """Those that are not the same, as far as they are shown."""
+def _distinct(found: Iterable[Bindings], item: Item) -> Iterator[Bindings]:
+    """Those that are not the same for a literal."""
+    names = needs(item, set()) | binds(item)
     seen = set()
     for bindings in found:
-        shown = tuple(item for item in bindings.items() if not item[0].startswith("$"))
-        if shown not in seen:
-            seen.add(shown)
+        values = tuple(bindings[name] for name in names if name in bindings)
+        if values not in seen:
+            seen.add(values)
             yield bindings
 
 

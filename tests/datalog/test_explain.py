@@ -159,6 +159,12 @@ def test_bindings_that_show_the_same_are_shown_once() -> None:
     assert [miss.bindings for miss in missing(engine, (1,)).misses] == [{"x": 1}]
 
 
+def test_bindings_are_shown_that_differ_for_the_literal() -> None:
+    engine = make("q(x) :- s:a(x, y), s:b(x, z), s:c(z)", a=["x", "y"], b=["x", "z"], c=["z"])
+    engine.apply({"s:a": ([(1, n) for n in range(9)], []), "s:b": ([(1, 7), (1, 8)], [])})
+    assert sorted(str(miss.bindings["z"]) for miss in missing(engine, (1,)).misses) == ["7", "8"]
+
+
 def test_comparisons_show_the_bindings_with_which_they_nearly_hold() -> None:
     engine = make("q(x) :- s:a(x, t), t > 90", a=["x", "t"])
     engine.apply({"s:a": ([(1, n) for n in range(60)] + [(1, 89.5), (1, -9)], [])})
@@ -261,6 +267,9 @@ def test_near_values_stay_in_bounds() -> None:
     begin = time.process_time()
     assert len(first(engine, ("0" * 31 + "g",)).nearest) == 5
     assert first(engine, ("x" * 999_999,)).nearest == ()
+    for wrong in ("0" * 27 + "12e3g", "1" + f"{70_001:032x}"[1:], f"{99_998:032x}"[:-3] + "z" + f"{99_998:032x}"[-2:]):
+        near = [row[0] for row in first(engine, (wrong,)).nearest]
+        assert any(sum(a != b for a, b in zip(wrong, text, strict=True)) == 1 for text in near)
     assert time.process_time() - begin < 2
 
 
