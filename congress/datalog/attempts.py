@@ -99,7 +99,7 @@ class Attempts:
         if not found:
             raise OutOfVisits
         self._grant()
-        nearest = heapq.nsmallest(self._limit, _distinct(found, item), key=lambda bindings: distance(item, bindings))
+        nearest = self._nearest(item, found)
         if any(next(self._matches(item, bindings), None) is not None for bindings in nearest):
             return Failure(None)
         return Failure(item, nearest)
@@ -119,8 +119,12 @@ class Attempts:
         except OutOfVisits:
             failure.complete = False
         if failure.item is not None:
-            failure.bindings = list(islice(_distinct(failure.bindings, failure.item), self._limit))
+            failure.bindings = self._nearest(failure.item, failure.bindings)
         return failure
+
+    def _nearest(self, item: Item, found: Iterable[Bindings]) -> list[Bindings]:
+        """The bindings with which a literal comes nearest to holding."""
+        return heapq.nsmallest(self._limit, _distinct(found, item), key=lambda bindings: distance(item, bindings))
 
     def _walk(self, rule: Rule, known: Bindings, failure: Failure) -> Iterator[Bindings]:
         """The bindings for which a body holds; ``failure`` gets the failures that come furthest."""
