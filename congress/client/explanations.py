@@ -68,11 +68,15 @@ class Why(Resource):
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """How near a rule comes: the literal that fails, the bindings with which it does, rows that almost fit."""
+    """How near a rule comes: the literal that fails, the bindings with which it does, rows that almost fit.
+
+    ``detail`` says what a comparison or built-in came to, and which row it is that a negated literal denies.
+    """
 
     literal: str
     bindings: Mapping[str, Any]
     nearest: tuple[Row, ...] = ()
+    detail: str = ""
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -80,22 +84,25 @@ class Miss:
             given.get("literal", ""),
             given.get("bindings") or {},
             tuple(as_row(row) for row in given.get("nearest") or ()),
+            given.get("detail") or "",
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Why one rule does not derive the row."""
+    """Why one rule does not derive the row; ``instead`` are the rows that it derives for the row's group."""
 
     rule_id: str
     rule: str
     reason: str
     misses: tuple[Miss, ...] = ()
+    instead: tuple[Row, ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
         misses = tuple(Miss.of(miss) for miss in given.get("misses") or ())
-        return cls(given.get("rule_id", ""), given.get("rule", ""), given.get("reason", ""), misses)
+        instead = tuple(as_row(row) for row in given.get("instead") or ())
+        return cls(given.get("rule_id", ""), given.get("rule", ""), given.get("reason", ""), misses, instead)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,5 +134,7 @@ class WhyNot(Resource):
             for miss in attempt.misses:
                 bound = ", ".join(f"{name} = {show(value)}" for name, value in miss.bindings.items())
                 lines.append(f"    fails at {' '.join(miss.literal.split())}" + (f" with {bound}" if bound else ""))
+                if miss.detail:
+                    lines.append(f"      {miss.detail}")
                 lines += [f"      nearest row: ({', '.join(map(show, row))})" for row in miss.nearest]
         return "\n".join(lines)

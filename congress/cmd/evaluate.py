@@ -12,7 +12,6 @@ from congress.datalog.engine import Engine
 from congress.datalog.explain import show
 from congress.datalog.tokens import WORD_VALUES
 from congress.datalog.values import Bool, Row, Value, decode
-from congress.tools.asking import ask
 from congress.tools.errors import ToolError
 
 
@@ -40,7 +39,7 @@ class Eval(Lister):  # type: ignore[misc]  # cliff has no type information
         policy = parsed_args.policy or workspace.default_policy
         if policy not in engine.policies():
             raise ToolError(f"there is no policy {policy!r}; there are {', '.join(engine.policies())}")
-        answer = ask(engine, policy, parsed_args.query)
+        answer = engine.query(policy, parsed_args.query)
         for error in answer.errors:
             self.app.stderr.write(f"passed over: {error.message} for {error.inputs}\n")
         columns = tuple(name or f"c{number}" for number, name in enumerate(answer.columns))

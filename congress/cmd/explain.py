@@ -3,22 +3,18 @@
 
 import argparse
 import json
-import sys
 
 from cliff.command import Command
 
 from congress.cmd.arguments import add_data, add_policies, workspace_of
 from congress.cmd.cli import FAILED
 from congress.cmd.online.numbers import count
-from congress.datalog.engine import Engine, Proof, WhyNot
+from congress.datalog.engine import Proof, WhyNot
 from congress.datalog.parser import parse_query
 from congress.datalog.syntax import Constant, Modal, Rule
 from congress.datalog.values import Row
 from congress.tools.errors import ToolError
 from congress.tools.workspace import Workspace
-
-_DEEPEST = 800
-"""No proof with more rows on one branch than that can be made."""
 
 
 class Explain(Command):  # type: ignore[misc]  # cliff has no type information
@@ -36,7 +32,8 @@ class Explain(Command):  # type: ignore[misc]  # cliff has no type information
         add_data(parser)
         parser.add_argument("-r", "--row", metavar="ROW", help='the row, as in error("vm1") or alice:error("vm1")')
         parser.add_argument("--plan", action="store_true", help="how the rules are evaluated")
-        parser.add_argument("-f", "--format", choices=["text", "json"], default="text", help="how to print proofs")
+        formats = "how to print proofs; as JSON, 100 levels of them"
+        parser.add_argument("-f", "--format", choices=["text", "json"], default="text", help=formats)
         parser.add_argument("--limit", type=count, default=200, metavar="N", help="rows in a proof (200)")
         return parser
 
@@ -49,32 +46,14 @@ class Explain(Command):  # type: ignore[misc]  # cliff has no type information
             self._plans(workspace, table)
             return 0
         assert table is not None
-        shown = _proof(workspace.engine, table, row, parsed_args.limit, parsed_args.format)
-        print(shown or _show(workspace.engine.why_not(table, row), parsed_args.format))
-        return 0 if shown else FAILED
+        proof = workspace.engine.why(table, row, limit=parsed_args.limit)
+        print(_show(proof or workspace.engine.why_not(table, row), parsed_args.format))
+        return 0 if proof else FAILED
 
     def _plans(self, workspace: Workspace, table: str | None) -> None:
         for rule_id in workspace.rules:
             if table is None or workspace.engine.table_of(rule_id) == table:
                 print(workspace.engine.plan(rule_id).render())
-
-
-def _proof(engine: Engine, table: str, row: Row, limit: int, form: str) -> str:
-    """The proof as it is printed, empty when there is none.
-
-    A recursion over a long chain has a proof that is deeper than Python can go; with fewer rows it is less deep.
-    """
-    rows = limit
-    while True:
-        try:
-            proof = engine.why(table, row, limit=rows)
-            shown = _show(proof, form) if proof is not None else ""
-            break
-        except RecursionError:
-            rows = min(rows, _DEEPEST) // 2
-    if rows < limit:
-        print(f"the proof is too deep to show; it is cut after {rows} rows", file=sys.stderr)
-    return shown
 
 
 def _show(found: Proof | WhyNot, form: str) -> str:

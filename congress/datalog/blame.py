@@ -24,10 +24,24 @@ def culprit(graph: Graph, node: Node, latest: RuleNode | None, inner: Collection
     staged = list(_owners(graph, node.inputs))
     if len(plain) + len(staged) < 2:
         return next(iter([*plain, *(rule for _, rule in staged)]), latest)
-    rows = list(islice(node.table.rows, 0, None, max(1, len(node.table.rows) // SAMPLE)))
+    rows = _sample(node)
     derived = [(_derives(rule, rows), rule) for rule in plain]
-    derived += [(operator.makes(rows), rule) for operator, rule in staged]
+    derived += [(operator.makes([row for row, _ in rows]), rule) for operator, rule in staged]
     return max(derived, key=lambda entry: (entry[0], entry[1] is latest))[1]
+
+
+def recursive_culprit(node: Node, latest: RuleNode, inner: Collection[str]) -> RuleNode:
+    """The recursive rule of a table to switch off; ``inner`` are the tables of its component."""
+    rules = [rule for rule in node.rules.values() if any(key in inner for key in rule.positives)]
+    if len(rules) < 2:
+        return latest
+    rows = _sample(node)
+    return max(rules, key=lambda rule: (_derives(rule, rows), rule is latest))
+
+
+def _sample(node: Node) -> list[tuple[Row, int]]:
+    """Rows spread over a table, each with the rank that what derives it must be below (a count serves as well)."""
+    return list(islice(node.table.rows.items(), 0, None, max(1, len(node.table.rows) // SAMPLE)))
 
 
 def _owners(graph: Graph, operators: Sequence[Operator]) -> Iterator[tuple[Operator, RuleNode]]:
@@ -40,7 +54,7 @@ def _owners(graph: Graph, operators: Sequence[Operator]) -> Iterator[tuple[Opera
             yield operator, rule
 
 
-def _derives(rule: RuleNode, rows: Sequence[Row]) -> int:
+def _derives(rule: RuleNode, rows: Sequence[tuple[Row, int]]) -> int:
     """How many of these rows a rule derives; the indexes that takes are let go of again."""
     key = (None, Purpose.EXISTS)
     had = key in rule.functions
@@ -48,7 +62,7 @@ def _derives(rule: RuleNode, rows: Sequence[Row]) -> int:
     if rule.meter.clock is not None:
         rule.started = rule.meter.clock()
     try:
-        return sum(1 for row in rows if made.function(row, 0))
+        return sum(1 for row, below in rows if made.function(row, below))
     finally:
         if not had:
             del rule.functions[key]

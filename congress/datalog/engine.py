@@ -429,12 +429,12 @@ class Engine:
     def why(self, table: str, row: Row, *, limit: int = 200) -> Proof | None:
         """A proof of a row down to rows that services published and facts; None when the row is not there.
 
-        :param limit: the most rows in the proof; beyond it, a branch says that it was cut.
+        :param limit: the most rows in the proof; beyond it, a branch says that it was cut.  No depth is too deep.
         """
         return Explainer(self._program).why(table, self._fitting(table, row), limit)
 
     def why_not(self, table: str, row: Row, *, limit: int = 5) -> WhyNot:
-        """For each rule that could derive an absent row: how far it gets, and what the nearest miss is.
+        """For each rule that could derive an absent row: the first literal that fails, and the nearest bindings.
 
         :param limit: the most near misses to list for one rule.
         """

@@ -17,6 +17,7 @@ from congress.datalog.core import AggregateStage, Const, Guard, Stage, TemporalS
 from congress.datalog.values import LARGEST, SMALLEST, Row, Value, kind
 
 Note = Callable[[int, tuple[Any, ...], Exception], None]
+Match = Callable[[tuple[int, ...], Row], Iterable[Row]]
 
 
 class Operator(Protocol):
@@ -28,8 +29,8 @@ class Operator(Protocol):
         """Take in a change of the source table."""
         ...
 
-    def sources(self, made: Row, rows: Iterable[Row]) -> Iterable[Row]:
-        """The source rows behind a row of the target."""
+    def sources(self, made: Row, match: Match) -> list[Row]:
+        """The source rows behind a row of the target; ``match`` finds rows of the source by columns."""
         ...
 
     def makes(self, rows: Iterable[Row]) -> int:
@@ -222,13 +223,25 @@ class Aggregator:
                 if new is not None:
                     acc[new] = acc.get(new, 0) + 1
 
-    def sources(self, made: Row, rows: Iterable[Row]) -> Iterable[Row]:
-        pairs = [(c, made[at]) for at, c in enumerate(self._output) if isinstance(c, int)]
-        return [row for row in rows if all(row[c] == value for c, value in pairs)]
+    def sources(self, made: Row, match: Match) -> list[Row]:
+        return list(match(tuple(self._keys), self._key(made)))
 
     def makes(self, rows: Iterable[Row]) -> int:
-        keys = [at for at, c in enumerate(self._output) if isinstance(c, int)]
-        return sum(1 for row in rows if self._row(tuple([row[at] for at in keys])) == row)
+        return sum(1 for row in rows if self.row_of(row) == row)
+
+    def has(self, row: Row) -> bool:
+        """Whether there is a group with the keys of a row of the target."""
+        return self._key(row) in self._groups
+
+    def row_of(self, row: Row) -> Row | None:
+        """The row of the target for the group whose keys a row has; None when the group has no value, or is not."""
+        try:
+            return self._made(self._key(row))
+        except (NoValue, OverflowError):
+            return None
+
+    def _key(self, row: Row) -> Row:
+        return tuple([row[at] for at, c in enumerate(self._output) if isinstance(c, int)])
 
     def _change(self, key: Row, row: Row, sign: int) -> None:
         group = self._groups.get(key)
@@ -245,22 +258,25 @@ class Aggregator:
             del self._groups[key]
 
     def _row(self, key: Row) -> Row | None:
-        group = self._groups.get(key)
-        if group is None:
-            return None
-        keys, cells = iter(key), iter(group.cells)
-        row: list[Value] = []
         try:
-            for column in self._output:
-                if isinstance(column, Const):
-                    row.append(column.value)
-                else:
-                    row.append(next(keys) if isinstance(column, int) else next(cells).value())
+            return self._made(key)
         except NoValue:
             return None
         except OverflowError as error:
             self._note(-1, key, error)
             return None
+
+    def _made(self, key: Row) -> Row | None:
+        group = self._groups.get(key)
+        if group is None:
+            return None
+        keys, cells = iter(key), iter(group.cells)
+        row: list[Value] = []
+        for column in self._output:
+            if isinstance(column, Const):
+                row.append(column.value)
+            else:
+                row.append(next(keys) if isinstance(column, int) else next(cells).value())
         return tuple(row)
 
 
@@ -337,8 +353,8 @@ class TemporalGate:
 
         return undo if touched else None
 
-    def sources(self, made: Row, rows: Iterable[Row]) -> Iterable[Row]:
-        return [row for row in self._inside if tuple([row[c] for c in self._output]) == made]
+    def sources(self, made: Row, match: Match) -> list[Row]:
+        return [row for row in match(self._output, made) if row in self._inside]
 
     def makes(self, rows: Iterable[Row]) -> int:
         made = {tuple([row[c] for c in self._output]) for row in self._inside}

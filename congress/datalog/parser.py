@@ -6,6 +6,7 @@ raise anything but PolicyError, and its time is linear in the text.
 """
 
 import gc
+from collections.abc import Sequence
 from typing import NoReturn
 
 from congress.datalog.diagnostics import Diagnostic, PolicyError, Source, Span, register_code
@@ -92,14 +93,29 @@ def parse_rule(text: str, name: str = "<string>") -> Rule:
     :raises PolicyError: when there is another number of statements, or a syntax error.
     """
     program = parse(text, name)
-    statements = program.statements
+    return _only(program.statements, program.source)
+
+
+def parse_body(text: str, head: Atom, name: str = "<query>") -> Rule:
+    """Literals, as the body of a rule with a head that is not in the text.
+
+    :raises PolicyError: when they are no body, or something follows it.
+    """
+    parser = _Parser(Source(text, name))
+    statements = parser.program(head)
+    if parser.found:
+        raise PolicyError(sorted(parser.found, key=lambda item: item.span))
+    return _only(statements, parser.source)
+
+
+def _only(statements: Sequence[Rule], source: Source) -> Rule:
     if len(statements) == 1:
         return statements[0]
     if statements:
         message, span = f"one statement is expected, not {len(statements)}", statements[1].span
     else:
-        message, span = "a statement is expected, there is none", Span(len(text), len(text))
-    raise PolicyError([Diagnostic(ONE_STATEMENT, message, program.source, span)])
+        message, span = "a statement is expected, there is none", Span(len(source.text), len(source.text))
+    raise PolicyError([Diagnostic(ONE_STATEMENT, message, source, span)])
 
 
 def parse_query(text: str, name: str = "<query>") -> Rule | Atom:
@@ -130,16 +146,17 @@ class _Parser(Expressions):
 
     # -- statements
 
-    def program(self) -> list[Rule]:
-        """All statements that can be read."""
+    def program(self, head: Atom | None = None) -> list[Rule]:
+        """All statements that can be read; ``head`` is that of the first one where it begins with its body."""
         statements: list[Rule] = []
         toks = self.toks
         while toks[self.at]:
             first = self.at
             try:
-                statements.append(self._statement())
+                statements.append(self._statement(head))
             except Failed:
                 self.recover(first)
+            head = None
             if len(self.found) >= MAX_ERRORS:
                 message = f"there are {MAX_ERRORS} errors up to here; what follows was not read"
                 self.found.append(Diagnostic(TOO_MANY, message, self.source, self.span(self.at)))
@@ -148,17 +165,22 @@ class _Parser(Expressions):
             self.note(OPEN_COMMENT, "the comment is not closed", self.tokens.unclosed, "close it with */")
         return statements
 
-    def _statement(self) -> Rule:
+    def _statement(self, head: Atom | None) -> Rule:
         toks = self.toks
         start = self.starts[self.at]
-        heads: tuple[Head, ...] = (self._head(),)
-        if toks[self.at] == ",":
-            heads += self._more_heads()
-        has_body = toks[self.at] == ":-"
         body: tuple[BodyItem, ...] = ()
-        if has_body:
-            self.at += 1
+        if head is not None:
+            heads: tuple[Head, ...] = (head,)
+            has_body = True
             body = self._body()
+        else:
+            heads = (self._head(),)
+            if toks[self.at] == ",":
+                heads += self._more_heads()
+            has_body = toks[self.at] == ":-"
+            if has_body:
+                self.at += 1
+                body = self._body()
         rule = make_rule(heads, body, has_body, self.since(start), self.source)
         tok = toks[self.at]
         if tok in ENDS:

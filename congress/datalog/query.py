@@ -12,11 +12,12 @@ from congress.datalog.definitions import Definitions
 from congress.datalog.diagnostics import PolicyError
 from congress.datalog.graph import Graph
 from congress.datalog.operators import Aggregator, Operator, TemporalGate
-from congress.datalog.parser import parse_query, parse_rule
+from congress.datalog.parser import parse_body, parse_query
 from congress.datalog.resolve import resolve
 from congress.datalog.runtime import EvaluationError, Meter, RuleNode
 from congress.datalog.stages import CLOCK
 from congress.datalog.table import Mode, Table
+from congress.datalog.tokens import tokenize
 from congress.datalog.values import Row
 
 ASK = "ask__"
@@ -37,13 +38,8 @@ def read_query(text: str) -> syntax.Rule:
 
     :raises PolicyError: when it is none of these.
     """
-    if ":-" in text:
-        return as_rule(parse_query(text))
-    try:
-        return parse_rule(f"{ASK}() :- {text}", "<query>")
-    except PolicyError:
-        as_rule(parse_query(text))  # says what is wrong at its place in the text as given
-        raise
+    query = parse_query(text) if ":-" in tokenize(text).texts else None
+    return query if isinstance(query, syntax.Rule) else parse_body(text, syntax.Atom(None, ASK))
 
 
 def run_query(
@@ -88,16 +84,6 @@ def run_query(
         acc = staged
     rows = [row for row, number in acc.items() if number]
     return Answer(resolved.columns, rows, tuple(node.errors))
-
-
-def as_rule(query: syntax.Rule | syntax.Atom) -> syntax.Rule:
-    """A rule with a body as it is; an atom as the body of a rule that asks for its variables."""
-    if isinstance(query, syntax.Rule):
-        if query.has_body:
-            return query
-        query = query.head.atom if isinstance(query.head, syntax.Modal) else query.head
-    head = syntax.Atom(None, ASK)
-    return _asking(syntax.Rule((head,), (syntax.Literal(query, span=query.span),), True, query.span))
 
 
 def _asking(rule: syntax.Rule) -> syntax.Rule:

@@ -13,7 +13,7 @@ import heapq
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from congress.datalog.blame import culprit
+from congress.datalog.blame import culprit, recursive_culprit
 from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Node
 from congress.datalog.runtime import RuleNode
@@ -204,7 +204,7 @@ class Upkeep:
                         following.setdefault(head, []).extend(found)
                         self._note_raw(head, found)
                 if len(head.table.rows) > self.transaction.limits.rows:
-                    raise self.transaction.too_many(head, rule)
+                    raise self.transaction.too_many(head, recursive_culprit(head, rule, self.inner))
 
     def _note_raw(self, node: Node, rows: list[Row]) -> None:
         table = node.table

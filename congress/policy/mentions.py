@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
 from congress.datalog import syntax
-from congress.datalog.diagnostics import NOWHERE, Diagnostic, Source, Span
+from congress.datalog.diagnostics import NOWHERE, Diagnostic, Source
 from congress.datalog.engine import Engine
 from congress.datalog.program import UNDEFINED_TABLE
 from congress.datalog.resolve import head_table
@@ -60,8 +60,7 @@ class Mentions:
             return []
         known = {key for stored in self._policies.all() for key in self.of(stored.record.name, stored.record.name)}
         known = known.union(besides())
-        before = max(0, len(query.source.text) - len(text))  # of a head that the query does not have itself
-        return [_unknown(item, key, known, text, before) for item, key in undefined if key not in known]
+        return [_unknown(item, key, known, text) for item, key in undefined if key not in known]
 
     def _tables(self, policy: str, query: syntax.Rule) -> Iterator[tuple[syntax.Literal, str]]:
         owners = self._engine.policies()
@@ -72,13 +71,12 @@ class Mentions:
                         yield item, key
 
 
-def _unknown(item: syntax.Literal, key: str, known: Collection[str], text: str, before: int) -> Diagnostic:
+def _unknown(item: syntax.Literal, key: str, known: Collection[str], text: str) -> Diagnostic:
     owner = key.partition(":")[0]
     there = sorted(other for other in known if other.partition(":")[0] == owner and "[" not in other)
     near = difflib.get_close_matches(key, there, 3)
     hint = f"is {' or '.join(near)} meant?" if near else f"the tables of {owner} are {_some(there)}"
-    start, end = item.atom.name_span
-    span = Span(start - before, end - before) if text else NOWHERE
+    span = item.atom.name_span if text else NOWHERE
     return Diagnostic(UNDEFINED_TABLE, f"nothing mentions a table {key}", Source(text, "<query>"), span, hint)
 
 

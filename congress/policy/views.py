@@ -113,19 +113,21 @@ def table_view(policy: str, key: str, table: TableInfo | None) -> dict[str, Any]
 
 def proof_view(proof: Proof, sources: Sources) -> dict[str, Any]:
     """A proof; each row that a service published says with which publication it came (or, long ago, before which)."""
-    shown = proof.to_dict()
+    return proof.to_dict(lambda one: _published(one, sources))
+
+
+def _published(proof: Proof, sources: Sources) -> dict[str, Any]:
     source = sources.find(proof.table) if proof.reason == "service" else None
-    if source is not None:
-        came = source.arrivals.of(proof.row)
-        shown["published"] = {
-            "service": proof.table.partition(":")[0],
-            "sequence": came.sequence,
-            "or_before": came.or_before,
-            "ids": dict(came.ids),
-        }
-    if proof.children:
-        shown["because"] = [proof_view(child, sources) for child in proof.children]
-    return shown
+    if source is None:
+        return {}
+    came = source.arrivals.of(proof.row)
+    published = {
+        "service": proof.table.partition(":")[0],
+        "sequence": came.sequence,
+        "or_before": came.or_before,
+        "ids": dict(came.ids),
+    }
+    return {"published": published}
 
 
 def publisher_view(publisher: Publisher, engine: Engine, present: bool) -> dict[str, Any]:

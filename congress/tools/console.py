@@ -13,7 +13,6 @@ from congress.datalog.parser import parse_partial, parse_query
 from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Atom, Constant, Rule
 from congress.datalog.values import Row
-from congress.tools.asking import ask
 from congress.tools.datafiles import read_data
 from congress.tools.errors import ToolError
 from congress.tools.workspace import Workspace, add_data
@@ -99,7 +98,7 @@ class Console:
         yield from show_delta(delta)
 
     def _ask(self, text: str) -> Iterator[str]:
-        answer = ask(self.engine, self.policy, text.strip())
+        answer = self.engine.query(self.policy, text.strip())
         for error in answer.errors:
             yield f"passed over: {error.message} for {', '.join(map(show, error.inputs))}"
         names = [name or "?" for name in answer.columns]

@@ -5,6 +5,7 @@ import pytest
 
 from congress.client import Conflict, Connection, InvalidRequest, NotFound
 from congress.client.errors import SettingsError
+from congress.client.explanations import WhyNot
 
 
 def test_policies_and_rules(cloud: Connection) -> None:
@@ -37,6 +38,17 @@ def test_policies_and_rules(cloud: Connection) -> None:
     assert cloud.policies.delete("zoo").id == changed.id
     with pytest.raises(NotFound):
         cloud.policies.get("zoo")
+
+
+def test_an_absence_shows_what_it_came_to() -> None:
+    miss = {"literal": "x = y", "bindings": {"x": 1, "y": 2}, "nearest": [], "detail": "1 is not 2"}
+    attempts = [
+        {"rule_id": "1", "rule": "big(x) :- p(x, y), x = y", "reason": "its body does not hold.", "misses": [miss]},
+        {"rule_id": "2", "rule": "big(count(x)) :- q(x)", "reason": "the group's count is 3, not 1", "instead": [[3]]},
+    ]
+    answer = WhyNot.of({"row": [1], "holds": False, "attempts": attempts})
+    assert answer.render("herd:big").splitlines()[3:5] == ["    fails at x = y with x = 1, y = 2", "      1 is not 2"]
+    assert [attempt.instead for attempt in answer.attempts] == [(), ((3,),)]
 
 
 def test_services_tables_and_rows(cloud: Connection) -> None:

@@ -3,8 +3,10 @@
 
 import pytest
 
+from congress.api.encoding import dumps
 from congress.bus import context
 from congress.bus.subscriber import TableUpdate
+from congress.client.explanations import Why
 from congress.datalog.values import TRUE, Row
 from congress.policy import errors
 from congress.policy.sources import Arrivals, Publication
@@ -232,6 +234,36 @@ def test_query(alice: World) -> None:
     with pytest.raises(errors.RuleInvalid) as caught:
         alice.call("query", policy="alice", text="q(s, o) :- nova:servers(")
     assert caught.value.data["diagnostics"]
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("nova:servers(s, o), nova:servers(s, o, z)", 21),
+        ("nova:servers(s, o), s > z", 21),
+        ("nova:servers(s, o), s >", 24),
+        ("nova:servers(s, o), eror(s, n)", 21),
+        (" eror(s, n)", 2),
+    ],
+)
+def test_findings_in_a_query_are_placed_in_the_text_that_was_asked(alice: World, text: str, column: int) -> None:
+    with pytest.raises(errors.RuleInvalid) as caught:
+        alice.call("query", policy="alice", text=text)
+    [finding] = caught.value.data["diagnostics"]
+    assert (finding["line"], finding["column"]) == (1, column)
+
+
+def test_a_deep_proof_can_be_sent(alice: World) -> None:
+    alice.call("create_rule", policy="alice", rule="t0(x) :- nova:servers(x, o)")
+    for number in range(180):
+        alice.call("create_rule", policy="alice", rule=f"t{number + 1}(x) :- t{number}(x)")
+    answer = alice.call("why", policy="alice", table="t180", row=("a",))
+    assert dumps({"results": [{"data": ["a"], "why": answer["proof"]}]}).count(b'"cut"') == 1
+    level = answer["proof"]
+    for _ in range(100):
+        [level] = level["because"]
+    assert level == {"table": "alice:t80", "row": ["a"], "reason": "cut"}
+    assert Why.of(answer).proof.render().count("\n") == 100
 
 
 def test_status(alice: World) -> None:

@@ -177,7 +177,11 @@ PROOF: Final = Object(
             "With which publication its table was last changed.",
             optional=True,
         ),
-        "because": Member(ListOf(Again("Proof")), "The proofs of what the rule joins.", optional=True),
+        "because": Member(
+            ListOf(Again("Proof")),
+            "The proofs of what the rule joins; 100 levels deep, a row that rests on others is `cut`.",
+            optional=True,
+        ),
     },
 )
 WHY: Final = Object(
@@ -212,11 +216,23 @@ WHY_NOT: Final = Object(
                                     {
                                         "literal": Member(TEXT, "The literal that fails."),
                                         "bindings": Member(BINDINGS, "With what its variables stand for."),
-                                        "nearest": Member(ROWS, "Rows of its table that nearly fit."),
+                                        "nearest": Member(
+                                            ROWS,
+                                            "Rows of its table that fit all columns whose values are known but one; "
+                                            "where one only is known, rows with a text or number near to it.",
+                                        ),
+                                        "detail": Member(
+                                            TEXT,
+                                            "What a comparison or built-in came to, or the row that a negated "
+                                            "literal denies; empty where there is no more to say.",
+                                        ),
                                     },
                                 )
                             ),
                             "How near it comes.",
+                        ),
+                        "instead": Member(
+                            ROWS, "Of a rule with aggregates: the row that it derives for the row's group."
                         ),
                     },
                 )
