@@ -27,7 +27,7 @@ FEW = 2
 def kept_columns(rule: Rule, start: int) -> tuple[int, ...]:
     """The columns that a rule hands on unchanged from the literal at ``start``, of the head's table, to its head.
 
-    None where all are, or where that literal is negated or of another table.
+    Empty where all are, or where that literal is negated or of another table.
     """
     item = rule.body[start]
     if not isinstance(item, Positive) or item.table != rule.table:
@@ -57,8 +57,8 @@ def compile_closing(
 ) -> Compiled:
     """The function for ``rule`` when many rows of the literal at ``start`` changed; some columns must be kept.
 
-    It is called as that for ``NEW``, with a list, and returns the highest rank that it gave to a row.  Rows of the
-    component that rank from ``sign`` on are read as the changed literal's rows alone.
+    It is called as that for ``NEW``, with the rows in the table and in its indexes, and returns the highest rank that
+    it gave to a row.  Rows that it puts in are not met by other literals of the body: they rank from ``sign`` on.
     """
     return _Closing(rule, start, purpose, tables, state, recursive).build()
 

@@ -207,6 +207,15 @@ def test_a_built_in_without_an_answer_is_noted_as_often() -> None:
     assert found[0][0] > 0
 
 
+def test_a_rule_joins_more_tables_than_python_nests_blocks() -> None:
+    names = [f"y{n}" for n in range(20)]
+    body = ", ".join(f"s:e({a}, {b})" for a, b in itertools.pairwise(names))
+    engine = make(f"p(x, y) :- s:e(x, y). p(x, y19) :- p(x, y0), {body}.")
+    with threshold(1):
+        engine.apply({"s:e": ([(n, n + 1) for n in range(60)], [])})
+    assert set(engine.rows("p:p")) == {(a, b) for a in range(61) for b in range(a + 1, 61, 19)}
+
+
 def test_derivations_are_counted() -> None:
     engine = make(LEFT)
     engine.start_profile()
