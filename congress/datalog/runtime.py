@@ -9,6 +9,7 @@ from congress.datalog.closing import compile_closing, group_of
 from congress.datalog.codegen import UNDEFINED, Compiled, Purpose, RuleState, compile_rule
 from congress.datalog.core import Item, Negative, Positive, Rule, Test
 from congress.datalog.limits import TIME_LIMIT, WORK_LIMIT, LimitExceeded, Limits
+from congress.datalog.plan import best_start
 from congress.datalog.table import Index, Table
 from congress.datalog.values import Row
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from congress.datalog.operators import Operator
 
 KEPT_ERRORS = 5
+
+# Rows in a table from which on it matters with which of its literals a rule is begun.
+PLANNED_FROM = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,14 @@ class RuleNode:
             occurrence.count(delta, sign, acc, skip)
         else:
             self.run(occurrence.start, Purpose.COUNT, delta, sign, acc, skip)
+
+    def count_all(self, sign: int, acc: Any) -> None:
+        """Add to ``acc`` by how much everything that the rule derives changes the counts of head rows."""
+        if max((len(self.tables[key].rows) for key in self.positives), default=0) < PLANNED_FROM:
+            self.run(None, Purpose.COUNT, (), sign, acc)
+        else:
+            start, table = best_start(self.core, self.tables)
+            self.run(start, Purpose.COUNT, table.rows, sign, acc)
 
     def replan(self) -> None:
         """Make the functions anew at their next use: the tables are not what they were planned for."""
