@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 KEPT_ERRORS = 5
 
-# Rows in a table from which on it matters with which of its literals a rule is begun.
-PLANNED_FROM = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class EvaluationError:
@@ -171,11 +168,11 @@ class RuleNode:
 
     def count_all(self, sign: int, acc: Any) -> None:
         """Add to ``acc`` by how much everything that the rule derives changes the counts of head rows."""
-        if max((len(self.tables[key].rows) for key in self.positives), default=0) < PLANNED_FROM:
-            self.run(None, Purpose.COUNT, (), sign, acc)
-        else:
+        if self.positives:
             start, table = best_start(self.core, self.tables)
             self.run(start, Purpose.COUNT, table.rows, sign, acc)
+        else:
+            self.run(None, Purpose.COUNT, (), sign, acc)
 
     def replan(self) -> None:
         """Make the functions anew at their next use: the tables are not what they were planned for."""

@@ -183,7 +183,7 @@ class Transaction:
             if absences:
                 self._tell_negative(node, absences.values(), gained, -1)
             self._insert(node, gained, rule)
-            if readers and gained is table.rows:
+            if readers and len(gained) >= FILLED_FROM and len(gained) == len(table.rows):
                 self._tell_all(node, readers.values())
             elif readers:
                 self._tell_positive(node, readers.values(), gained, 1)
@@ -416,6 +416,10 @@ class Transaction:
 
 # Bulk loads hand their dict over instead of copying it; small ones are copied since deltas are read later.
 SWAP_FROM = 1000
+
+# Fewer rows than this drive what follows from them though their table had none before: more like them will come, and
+# the indexes that takes are made for those as well.
+FILLED_FROM = 100
 
 
 def _add(counts: MutableMapping[Row, int], changes: Mapping[Row, int], sign: int) -> None:

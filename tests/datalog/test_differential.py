@@ -10,7 +10,7 @@ from pprint import pformat
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
-from congress.datalog import runtime, transaction
+from congress.datalog import transaction
 from congress.datalog.limits import Limits
 from tests.datalog.differential import Pair
 from tests.datalog.programs import Rows, Rules, Step, scripts
@@ -42,8 +42,7 @@ def test_limits(script: list[Step]) -> None:
 
 def test_tables_that_are_filled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules are evaluated as a whole, from the best of their literals, whenever a table had no rows before."""
-    monkeypatch.setattr(runtime, "PLANNED_FROM", 1)
-    monkeypatch.setattr(transaction, "SWAP_FROM", 0)
+    monkeypatch.setattr(transaction, "FILLED_FROM", 1)
 
     @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(scripts())
