@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from congress.datalog.closing import MANY
+from congress.datalog.closing import FEW, MANY
 from congress.datalog.codegen import Purpose, describe
 from congress.datalog.core import Negative, Positive
 from congress.datalog.program import Written
@@ -45,7 +45,10 @@ class RulePlan:
                 lines.append(f"    {number}. {step.literal:<40} {step.access:<28} ~{step.estimate:.4g} rows")
             lines += ["    code:", *("      " + line for line in delta.code.splitlines())]
             if delta.bulk:
-                lines += [f"    code from {MANY} rows on:", *("      " + line for line in delta.bulk.splitlines())]
+                lines += [
+                    f"    code from {MANY} rows on, {FEW} or more to a group:",
+                    *("      " + line for line in delta.bulk.splitlines()),
+                ]
         return "\n".join(lines)
 
 

@@ -255,7 +255,7 @@ def test_a_closure_stops_at_the_limit_of_work_or_time(code: str) -> None:
 def test_the_plan_shows_what_runs() -> None:
     engine = make(LEFT)
     shown = engine.plan("r2").render()
-    assert "code from 256 rows on:" in shown
+    assert "code from 256 rows on, 2 or more to a group:" in shown
     assert "groups" in shown
     node = engine._program.rules["r2"].node
     assert node is not None
