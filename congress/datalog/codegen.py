@@ -6,6 +6,7 @@ each head row it finds is its *purpose*:
 
 * ``COUNT``: ``acc[head] += sign``, for tables that count derivations;
 * ``NEW``: put head rows that the table lacks into it with rank ``sign`` and append them to ``acc``;
+* ``CLOSE``: the same until nothing new follows (see :mod:`congress.datalog.closing`);
 * ``HEADS``: collect head rows in the set ``acc``;
 * ``EXISTS``: given a head row, tell whether a derivation exists whose recursive rows rank below a limit;
 * ``FIND``: given a head row, yield (variables, matched rows) of each such derivation.
@@ -40,6 +41,11 @@ class Purpose(IntEnum):
     HEADS = 3
     EXISTS = 4
     FIND = 5
+    CLOSE = 6
+
+
+# Those that see rows of the rule's own component only where they rank below the limit given.
+RANKED = (Purpose.NEW, Purpose.EXISTS, Purpose.FIND, Purpose.CLOSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +66,19 @@ class Compiled:
 class RuleState:
     """What generated code needs of its rule while it runs: how far it may go, and where errors are noted."""
 
-    __slots__ = ("chunk", "note", "spend")
+    __slots__ = ("chunk", "most", "note", "spend")
 
     def __init__(
-        self, spend: Callable[[int], int], note: Callable[[int, tuple[Any, ...], Exception], None], chunk: int
+        self,
+        spend: Callable[[int], int],
+        note: Callable[[int, tuple[Any, ...], Exception], None],
+        chunk: int,
+        most: int,
     ) -> None:
         self.spend = spend
         self.note = note
         self.chunk = chunk
+        self.most = most  # rows in one table
 
 
 _FACTORIES: dict[str, Callable[..., Callable[..., Any]]] = {}
@@ -85,10 +96,12 @@ def compile_rule(
 
     ``recursive`` names the tables of the rule's own recursive component.
     """
-    return _Generator(rule, start, purpose, tables, state, recursive).build()
+    return Generator(rule, start, purpose, tables, state, recursive).build()
 
 
-class _Generator:
+class Generator:
+    """Writes one function; see :func:`compile_rule` for what it takes."""
+
     def __init__(
         self,
         rule: Rule,
@@ -132,6 +145,7 @@ class _Generator:
         for depth, line in reversed(self.calls):
             self.depth = depth
             self._line(line)
+        self._end()
         source = self._assemble()
         factory = _FACTORIES.get(source)
         if factory is None:
@@ -273,6 +287,9 @@ class _Generator:
                 else:
                     self._match_row("d", args, ())
 
+    def _end(self) -> None:
+        """What comes after the loops."""
+
     def _unpacks(self, item: Positive) -> bool:
         """Open the loop over changed rows with one variable per column, where all columns are variables in use."""
         names = [arg for arg in item.args if isinstance(arg, str) and self.uses[arg]]
@@ -338,7 +355,7 @@ class _Generator:
 
     def _ranked(self, table: str) -> bool:
         """Whether rows of this table count only below a rank."""
-        return table in self.recursive and self.purpose in (Purpose.NEW, Purpose.EXISTS, Purpose.FIND)
+        return table in self.recursive and self.purpose in RANKED
 
     def _positive(self, step: Step, item: Positive) -> None:
         skips = self._skips(step.position, item.table)
@@ -361,7 +378,7 @@ class _Generator:
         loop = f"q{step.position}"
         if not step.bound:
             self._line(self._work(f"len({rows})"))
-            mutable = item.table in self.recursive and self.purpose is Purpose.NEW
+            mutable = item.table in self.recursive and self.purpose in (Purpose.NEW, Purpose.CLOSE)
             self._line(f"for {loop} in {f'list({rows})' if mutable else rows}:")
         else:
             self._look_up(step, item)

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from congress.datalog.closing import FEW, MANY
 from congress.datalog.codegen import Purpose, describe
 from congress.datalog.core import Negative, Positive
 from congress.datalog.written import Written
@@ -24,6 +25,7 @@ class DeltaPlan:
     changed: str
     steps: tuple[PlanStep, ...]
     code: str
+    bulk: str = ""  # the code for many changed rows at once, where that is another
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class RulePlan:
             for number, step in enumerate(delta.steps, 1):
                 lines.append(f"    {number}. {step.literal:<40} {step.access:<28} ~{step.estimate:.4g} rows")
             lines += ["    code:", *("      " + line for line in delta.code.splitlines())]
+            if delta.bulk:
+                lines += [
+                    f"    code from {MANY} rows on, {FEW} or more to a group:",
+                    *("      " + line for line in delta.bulk.splitlines()),
+                ]
         return "\n".join(lines)
 
 
@@ -58,7 +65,9 @@ def plan_of(written: Written) -> RulePlan:
         steps = []
         for step in made.steps:
             steps.append(PlanStep(describe(step.item), _access(step.item, step.bound), step.estimate))
-        deltas.append(DeltaPlan(describe(item), tuple(steps), made.source))
+        closes = any(o.start == position and o.group for o in rule.positives.get(item.table, ()))
+        bulk = rule.compiled(position, Purpose.CLOSE).source if closes else ""
+        deltas.append(DeltaPlan(describe(item), tuple(steps), made.source, bulk))
     return RulePlan(written.new.id, written.new.rule.text, tuple(deltas))
 
 

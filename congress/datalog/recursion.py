@@ -7,16 +7,20 @@ from earlier rows is left, without looking further; only rows without one go, in
 what still has any derivation afterwards comes back in a new round.  (Deletion and rederivation as in Gupta, Mumick
 and Subrahmanian, "Maintaining Views Incrementally", SIGMOD 1993, bounded by the round numbers of semi-naive
 evaluation.)
+
+Many new rows at once go, where a rule allows it, through a function that takes them group by group to their end
+(:mod:`congress.datalog.closing`): it gives its rows the ranks of its own rounds, and the component's clock follows.
 """
 
 import heapq
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from congress.datalog import closing
 from congress.datalog.blame import culprit, recursive_culprit
 from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Node
-from congress.datalog.runtime import RuleNode
+from congress.datalog.runtime import Occurrence, RuleNode
 from congress.datalog.values import Row
 
 if TYPE_CHECKING:
@@ -32,9 +36,10 @@ class Upkeep:
         self.transaction = transaction
         self.component = component
         self.inner = {node.key for node in component.nodes}
-        self.gained: dict[Node, list[tuple[int, list[Row]]]] = {node: [] for node in component.nodes}
+        self.gained: dict[Node, list[list[Row]]] = {node: [] for node in component.nodes}
         self.lost: dict[Node, Numbers] = {node: {} for node in component.nodes}
         self.empty = {node for node in component.nodes if not node.table.rows}
+        self.closed: dict[Occurrence, slice] = {}  # which new rows it need not see: they came of it, to the end
         for node in component.nodes:
             transaction.unshare(node)
         clock = component.clock
@@ -68,12 +73,13 @@ class Upkeep:
             return node.table.rows  # shared, not copied: see Transaction.unshare
         lost = self.lost[node]
         gained: Numbers = {}
-        for rank, rows in self.gained[node]:
+        ranks = node.table.rows
+        for rows in self.gained[node]:
             for row in rows:
                 if row in lost:
                     del lost[row]
                 else:
-                    gained[row] = rank
+                    gained[row] = ranks[row]
         return gained
 
     # -- deletion
@@ -166,15 +172,25 @@ class Upkeep:
         delta = {node: rows for node, rows in fresh.items() if rows}
         while delta:
             for node, rows in delta.items():
-                self._settle(node, rows, rank)
+                self._settle(node, rows)
+            self._compile_closing(delta)
             component.clock += 1
-            rank = component.clock
-            following: dict[Node, list[Row]] = {}
-            for node, rows in delta.items():
-                for rule in node.readers.values():
-                    if rule.core.table in self.inner:
-                        self._derive(rule, node, rows, rank, following)
-            delta = following
+            delta = self._round(delta, component.clock)
+
+    def _round(self, delta: Mapping[Node, list[Row]], rank: int) -> dict[Node, list[Row]]:
+        """What the rules derive anew from these rows, in the tables already."""
+        following: dict[Node, list[Row]] = {}
+        closed, self.closed = self.closed, {}
+        for node, rows in delta.items():
+            for rule in node.readers.values():
+                if rule.core.table not in self.inner:
+                    continue
+                for occurrence in rule.positives[node.key]:
+                    done = closed.get(occurrence)
+                    new = rows if done is None else rows[: done.start] + rows[done.stop :]
+                    if new and all(table.rows for table in occurrence.others):
+                        self._derive(rule, occurrence, new, rank, following)
+        return following
 
     def _limit(self, node: Node) -> None:
         """Rows that come into the component from outside are not to be blamed on its recursive rules."""
@@ -191,20 +207,36 @@ class Upkeep:
                     for occurrence in rule.positives[node.key]:
                         rule.compiled(occurrence.start, Purpose.NEW)
 
-    def _derive(self, rule: RuleNode, node: Node, rows: list[Row], rank: int, following: dict[Node, list[Row]]) -> None:
-        for occurrence in rule.positives[node.key]:
-            if all(table.rows for table in occurrence.others):
-                head = self.transaction.graph.nodes[rule.core.table]
-                found: list[Row] = []
-                try:
-                    rule.run(occurrence.start, Purpose.NEW, rows, rank, found)
-                finally:
-                    # The function has put the rows in already; whatever happens now, they must go out again.
-                    if found:
-                        following.setdefault(head, []).extend(found)
-                        self._note_raw(head, found)
-                if len(head.table.rows) > self.transaction.limits.rows:
-                    raise self.transaction.too_many(head, recursive_culprit(head, rule, self.inner))
+    def _compile_closing(self, delta: Mapping[Node, list[Row]]) -> None:
+        """The same for the functions that only many rows need; between two rounds all rows are in the indexes."""
+        for node, rows in delta.items():
+            if len(rows) >= closing.MANY:
+                for rule in node.readers.values():
+                    for occurrence in rule.positives.get(node.key, ()):
+                        if occurrence.group is not None:
+                            rule.compiled(occurrence.start, Purpose.CLOSE)
+
+    def _derive(
+        self, rule: RuleNode, occurrence: Occurrence, rows: list[Row], rank: int, following: dict[Node, list[Row]]
+    ) -> None:
+        component = self.component
+        head = self.transaction.graph.nodes[rule.core.table]
+        closes = len(rows) >= closing.MANY and occurrence.group is not None and closing.pays(occurrence.group, rows)
+        found: list[Row] = []
+        try:
+            top = rule.run(occurrence.start, Purpose.CLOSE if closes else Purpose.NEW, rows, rank, found)
+        finally:
+            # The function has put the rows in already; whatever happens now, they must go out again.
+            if found:
+                batch = following.setdefault(head, [])
+                if closes:
+                    self.closed[occurrence] = slice(len(batch), len(batch) + len(found))
+                batch.extend(found)
+                self._note_raw(head, found)
+        if closes:
+            component.clock = max(component.clock, top)
+        if len(head.table.rows) > self.transaction.limits.rows:
+            raise self.transaction.too_many(head, recursive_culprit(head, rule, self.inner))
 
     def _note_raw(self, node: Node, rows: list[Row]) -> None:
         table = node.table
@@ -215,9 +247,9 @@ class Upkeep:
 
         self.transaction.on_undo(back)
 
-    def _settle(self, node: Node, rows: list[Row], rank: int) -> None:
+    def _settle(self, node: Node, rows: list[Row]) -> None:
         """Rows that are in the table: now into its indexes and the books."""
         table = node.table
         table.insert_into_indexes(rows)
-        self.gained[node].append((rank, rows))
+        self.gained[node].append(rows)
         self.transaction.on_undo(lambda: table.remove_from_indexes(rows))

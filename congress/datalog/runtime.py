@@ -5,10 +5,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from congress.datalog.closing import compile_closing, group_of
 from congress.datalog.codegen import UNDEFINED, Compiled, Purpose, RuleState, compile_rule
 from congress.datalog.core import Item, Negative, Positive, Rule, Test
 from congress.datalog.limits import TIME_LIMIT, WORK_LIMIT, LimitExceeded, Limits
+from congress.datalog.plan import best_start
 from congress.datalog.table import Index, Table
+from congress.datalog.values import Row
 
 if TYPE_CHECKING:
     from congress.datalog.operators import Operator
@@ -34,6 +37,7 @@ class Occurrence:
     columns: tuple[int, ...]  # for a negated literal: those that are not "anything"
     whole: bool  # whether these are all columns
     repeated: bool  # whether the table stands elsewhere in the body in the same form
+    group: Callable[[Row], Any] | None  # what a changed row hands on to the head's rows: see closing.py
     count: Callable[..., Any] | None = None  # the generated function that counts, once it is made
 
 
@@ -87,7 +91,7 @@ class RuleNode:
     state: RuleState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.state = RuleState(self._spend, self.note, self.meter.limits.chunk)
+        self.state = RuleState(self._spend, self.note, self.meter.limits.chunk, self.meter.limits.rows)
         self.positives = self._occurrences(Positive)
         self.negatives = self._occurrences(Negative)
 
@@ -100,7 +104,7 @@ class RuleNode:
             columns = tuple(c for c, arg in enumerate(item.args) if arg is not None)
             repeated = sum(1 for _, i in places if isinstance(i, Positive | Negative) and i.table == item.table) > 1
             found.setdefault(item.table, []).append(
-                Occurrence(at, others, columns, len(columns) == len(item.args), repeated)
+                Occurrence(at, others, columns, len(columns) == len(item.args), repeated, group_of(self.core, at))
             )
         return {table: tuple(group) for table, group in found.items()}
 
@@ -111,9 +115,8 @@ class RuleNode:
         key = (start, purpose)
         made = self.functions.get(key)
         if made is None:
-            made = self.functions[key] = compile_rule(
-                self.core, start, purpose, self.tables, self.state, self.recursive
-            )
+            make = compile_closing if purpose is Purpose.CLOSE else compile_rule
+            made = self.functions[key] = make(self.core, start, purpose, self.tables, self.state, self.recursive)
             old = self.stale.pop(key, None)
             if old is not None:
                 old.release()  # after the new one has taken what indexes both use
@@ -142,27 +145,30 @@ class RuleNode:
         acc: Any,
         skip: Collection[Any] = (),
         changed: Mapping[tuple[int, ...], Collection[Any]] | None = None,
-    ) -> None:
-        """Join the changed rows with the rest of the body; ``acc`` receives what the purpose says."""
+    ) -> Any:
+        """Join the changed rows with the rest of the body; ``acc`` receives what the purpose says.
+
+        Returns what the function does: for ``CLOSE`` a rank, else None.
+        """
         made = self.functions.get((start, purpose)) or self.compiled(start, purpose)
         meter = self.meter
         if meter.profiling:
-            self._profiled(made, delta, sign, acc, skip, changed)
-            return
+            return self._profiled(made, delta, sign, acc, skip, changed)
         if meter.clock is not None:
             self.started = meter.clock()
-        made.function(delta, sign, acc, skip, changed)
+        return made.function(delta, sign, acc, skip, changed)
 
-    def _profiled(self, made: Compiled, delta: Collection[Any], sign: int, acc: Any, skip: Any, changed: Any) -> None:
+    def _profiled(self, made: Compiled, delta: Collection[Any], sign: int, acc: Any, skip: Any, changed: Any) -> Any:
         clock = self.meter.clock or float
         before = len(acc)
         self.started = clock()
-        made.function(delta, sign, acc, skip, changed)
+        result = made.function(delta, sign, acc, skip, changed)
         cost = self.cost
         cost.calls += 1
         cost.changed_rows += len(delta)
         cost.derivations += len(acc) - before
         cost.seconds += clock() - self.started
+        return result
 
     def count(self, occurrence: Occurrence, delta: Collection[Any], sign: int, acc: Any) -> None:
         """Add to ``acc`` by how much changed rows at a positive place change the counts of head rows."""
@@ -173,6 +179,14 @@ class RuleNode:
             occurrence.count(delta, sign, acc, skip)
         else:
             self.run(occurrence.start, Purpose.COUNT, delta, sign, acc, skip)
+
+    def count_all(self, sign: int, acc: Any) -> None:
+        """Add to ``acc`` by how much everything that the rule derives changes the counts of head rows."""
+        if self.positives:
+            start, table = best_start(self.core, self.tables)
+            self.run(start, Purpose.COUNT, table.rows, sign, acc)
+        else:
+            self.run(None, Purpose.COUNT, (), sign, acc)
 
     def replan(self) -> None:
         """Make the functions anew at their next use: the tables are not what they were planned for."""

@@ -113,12 +113,12 @@ class Transaction:
 
     def evaluate(self, rule: RuleNode, sign: int) -> None:
         """Add or take away everything that a rule derives from the present rows."""
-        if all(self.graph.tables[item.table].rows for _, item in rule.core.positives()):
+        if all(self.graph.tables[key].rows for key in rule.positives):
             node = self.graph.nodes[rule.core.table]
             pending = self.pending(node)
             pending.rule = rule
             acc, number = pending.side(sign, node.table.mode is Mode.RANKED)
-            rule.run(None, Purpose.COUNT, (), number, acc)
+            rule.count_all(number, acc)
 
     def operate(self, node: Node, changes: Mapping[Row, int]) -> None:
         """Take in what a stage changed in its target table."""
@@ -183,7 +183,9 @@ class Transaction:
             if absences:
                 self._tell_negative(node, absences.values(), gained, -1)
             self._insert(node, gained, rule)
-            if readers:
+            if readers and len(gained) >= FILLED_FROM and len(gained) == len(table.rows):
+                self._tell_all(node, readers.values())
+            elif readers:
                 self._tell_positive(node, readers.values(), gained, 1)
         self._record(node, gained, lost)
         if node.outputs:
@@ -321,6 +323,14 @@ class Transaction:
                     acc, number = self._side(rule, sign)
                     rule.count(occurrence, delta, number, acc)
 
+    def _tell_all(self, node: Node, readers: Iterable[RuleNode]) -> None:
+        """A table that had no rows was filled at once: all that its readers derive is new."""
+        tables = self.graph.tables
+        for rule in readers:
+            if node.key in rule.positives and all(tables[key].rows for key in rule.positives):
+                acc, number = self._side(rule, 1)
+                rule.count_all(number, acc)
+
     def _tell_negative(self, node: Node, readers: Iterable[RuleNode], delta: Numbers, sign: int) -> None:
         """``sign`` 1: rows are gone, absences came to hold; -1: rows are about to come, absences cease to hold."""
         for rule in readers:
@@ -406,6 +416,10 @@ class Transaction:
 
 # Bulk loads hand their dict over instead of copying it; small ones are copied since deltas are read later.
 SWAP_FROM = 1000
+
+# Fewer rows than this drive what follows from them though their table had none before: more like them will come, and
+# the indexes that takes are made for those as well.
+FILLED_FROM = 100
 
 
 def _add(counts: MutableMapping[Row, int], changes: Mapping[Row, int], sign: int) -> None:

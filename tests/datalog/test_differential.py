@@ -10,6 +10,7 @@ from pprint import pformat
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
+from congress.datalog import transaction
 from congress.datalog.limits import Limits
 from tests.datalog.differential import Pair
 from tests.datalog.programs import Rows, Rules, Step, scripts
@@ -37,6 +38,19 @@ def test_limits(script: list[Step]) -> None:
     """Rules that go over a limit are switched off, and the rest is exact: what it would be without them."""
     note(pformat(script))
     Pair(Limits(rows=5)).run(script)
+
+
+def test_tables_that_are_filled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules are evaluated as a whole, from the best of their literals, whenever a table had no rows before."""
+    monkeypatch.setattr(transaction, "FILLED_FROM", 1)
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @given(scripts())
+    def run(script: list[Step]) -> None:
+        note(pformat(script))
+        Pair().run(script)
+
+    run()
 
 
 def test_no_rule_is_off_without_need() -> None:

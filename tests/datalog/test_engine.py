@@ -422,6 +422,43 @@ def test_plans_and_profiles_tell_what_is_done() -> None:
     assert {t.key for t in profile.tables} >= {"s:a", "s:b", "p:q"}
 
 
+def test_a_first_load_makes_no_index_of_the_larger_table() -> None:
+    """Whatever comes last, the rows of the larger table are gone through and those of the smaller looked up."""
+    large = [(f"p{n}", f"s{n // 2}") for n in range(4000)]
+    small = [(f"s{n}", n) for n in range(1500)]
+    for first, second in (({"s:a": (large, [])}, {"s:b": (small, [])}), ({"s:b": (small, [])}, {"s:a": (large, [])})):
+        engine = make("q(x, z) :- s:a(x, y), s:b(y, z)", a=["x", "y"], b=["y", "z"])
+        engine.apply(first)
+        engine.apply(second)
+        tables = engine.dump().tables
+        assert len(engine.rows("p:q")) == 3000
+        assert [list(tables[key][2]) for key in ("s:a", "s:b")] == [[], [(0,)]]
+        engine.apply({"s:b": ([], small[:10])})  # now the other is needed
+        assert len(engine.rows("p:q")) == 2980
+
+
+def test_a_self_join_is_evaluated_once_when_its_table_is_filled() -> None:
+    engine = make("q(x, z) :- s:a(x, y), s:a(y, z)\nr(x) :- s:a(x, y), not s:a(y, x)", a=["x", "y"])
+    pairs = [(n, n + 1) for n in range(2000)]
+    engine.start_profile()
+    engine.apply({"s:a": (pairs, [])})
+    assert [rule.calls for rule in engine.profile().rules] == [1, 1]
+    assert len(engine.rows("p:q")) == 1999
+    engine.apply({"s:a": ([], pairs[:1000])})
+    assert len(engine.rows("p:q")) == 999
+    assert len(engine.rows("p:r")) == 1000
+    engine.apply({"s:a": ([], pairs)})
+    assert engine.dump().tables["p:q"][1] == {}
+
+
+def test_absences_from_a_table_that_is_filled_count_once() -> None:
+    engine = make("r(x) :- s:a(x), not s:b(x)", a=["x"], b=["x"])
+    engine.apply({"s:a": ([(n,) for n in range(3000)], [])})
+    engine.apply({"s:b": ([(n,) for n in range(2000)], [])})
+    assert rows(engine, "p:r") == {(n,) for n in range(2000, 3000)}
+    assert set(engine.dump().tables["p:r"][1].values()) == {1}
+
+
 def test_a_rule_joins_more_tables_than_python_nests_blocks() -> None:
     size = 40
     names = [f"t{n}" for n in range(size)]
