@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from congress.datalog.builtins.registry import Registry
+from congress.datalog.likeness import Names
 from congress.datalog.resolve import Signature
 from congress.datalog.schema import TableSchema
 
@@ -66,6 +67,7 @@ class Definitions:
     tables: dict[str, Definition] = field(default_factory=dict)
     # Which rules rely on the signature of a policy's table, and with how many arguments.
     users: dict[str, dict[str, int]] = field(default_factory=dict)
+    _names: Names | None = None
 
     # -- Catalog
 
@@ -79,6 +81,12 @@ class Definitions:
         found = self.tables.get(table)
         return found.signature if found is not None else None
 
+    def like(self, table: str) -> str:
+        """The policies' table whose key is most like another; empty when none is."""
+        if self._names is None:
+            self._names = Names(self.tables)
+        return self._names.like(table)
+
     # -- heads
 
     def define(
@@ -89,9 +97,11 @@ class Definitions:
         before = found.signature if found is not None else None
         if found is None:
             found = self.tables[table] = Definition(len(columns), [Counter() for _ in columns], action)
+            self._names = None
         found.vote(columns, number)
         if not found.heads:
             del self.tables[table]
+            self._names = None
             return True
         return before != found.signature
 

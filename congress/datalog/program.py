@@ -4,7 +4,6 @@
 Every change is made within a :class:`~congress.datalog.transaction.Transaction`, whose journal takes it back.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -538,9 +537,9 @@ class Program:
             if key not in written.resolution.uses or key in self.definitions.tables:
                 continue
             hint = f"is builtin:{atom.table} meant?" if atom.table in self.definitions.registry else ""
-            near = difflib.get_close_matches(key, self.definitions.tables, 1)
-            if near and not hint:
-                hint = f"is {near[0]} meant?"
+            near = "" if hint else self.definitions.like(key)
+            if near:
+                hint = f"is {near} meant?"
             message = f"no rule and no fact derives {key}"
             rule = written.new.rule
             found.append(Diagnostic(UNDEFINED_TABLE, message, rule.source, atom.name_span, hint, "warning"))
