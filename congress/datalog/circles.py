@@ -74,6 +74,11 @@ def circle(written: Written, way: Sequence[str], span: Span | None = None) -> Di
     )
 
 
+def is_strict(rule: syntax.Rule, policy: str, table: str) -> bool:
+    """Whether a rule that reads this table asks for an absence in it, or for a whole group."""
+    return _strict_span(rule, policy, table) is not None
+
+
 def _strict_span(rule: syntax.Rule, policy: str, table: str) -> Span | None:
     for term in head_terms(rule.head):
         if isinstance(term, syntax.Aggregate):

@@ -40,9 +40,12 @@ def rank(tx: Transaction, merged: list[tuple[Node, Component | None]]) -> None:
 
 def refresh(nodes: Iterable[Node]) -> None:
     """Rules whose head is in a component have to know the component's tables."""
+    known: dict[Component | None, frozenset[str]] = {None: frozenset()}
     for node in nodes:
         component = node.component
-        keys = frozenset(n.key for n in component.nodes) if component is not None else frozenset()
+        if component not in known:
+            known[component] = frozenset(n.key for n in component.nodes) if component else frozenset()
+        keys = known[component]
         for rule in node.rules.values():
             if rule.recursive != keys:
                 rule.recursive = keys

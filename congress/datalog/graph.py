@@ -2,10 +2,12 @@
 """Which table is derived from which: levels that changes are passed along, and recursive components.
 
 A node's level is above the levels of everything it is derived from, except inside a component, whose nodes share
-one.  Rules are connected and disconnected one at a time; only the part of the graph they reach is looked at.
+one.  Rules are connected and disconnected one at a time; only the part of the graph that a new connection between two
+tables reaches, and that is not in order yet, is looked at (as in Pearce and Kelly, "A Dynamic Topological Sort
+Algorithm for Directed Acyclic Graphs", JEA 2006); a table that nothing derives is put below its readers instead.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from congress.datalog.core import Negative, Positive, Rule, Stage
@@ -24,6 +26,14 @@ class Component:
     clock: int = 0
 
 
+@dataclass(slots=True)
+class Tie:
+    """How many rules and stages derive one table from another, and for how many an absence or a group counts."""
+
+    number: int = 0
+    strict: int = 0
+
+
 @dataclass(eq=False, slots=True)
 class Node:
     """A table in the graph: the rules that derive it, the rules and stages that read it."""
@@ -37,6 +47,8 @@ class Node:
     absences: dict[str, RuleNode] = field(default_factory=dict)  # those readers that negate it
     inputs: list[Operator] = field(default_factory=list)  # stages that put rows into this table
     outputs: list[Operator] = field(default_factory=list)  # stages that read it
+    follows: dict["Node", Tie] = field(default_factory=dict)  # tables derived from it
+    precedes: dict["Node", Tie] = field(default_factory=dict)  # tables it is derived from
     # Rows that hold whatever the rules say: facts and what stages put in, with how many times.
     given: dict[Row, int] = field(default_factory=dict)
     replan_at: int = 64  # rows at which the plans of the rules that read this table are due for a second look
@@ -81,49 +93,47 @@ class Graph:
 
     # -- edges
 
-    def successors(self, node: Node) -> Iterator[tuple[Node, bool]]:
-        """Nodes derived from this one, with whether absence or a whole group is what counts."""
-        for rule in node.readers.values():
-            yield self.nodes[rule.core.table], any(n.table == node.key for _, n in rule.core.negatives())
-        for operator in node.outputs:
-            yield self.nodes[operator.stage.table], True
-
-    def predecessors(self, node: Node) -> Iterator[Node]:
-        for rule in node.rules.values():
-            for key in body_tables(rule.core):
-                yield self.nodes[key]
-        for operator in node.inputs:
-            yield self.nodes[operator.stage.source]
-
     def connect(self, rule: RuleNode) -> None:
         """Put a rule's edges in.  Levels and components are :meth:`settle`'s business."""
         self.connect_rule(rule)
-        for operator in rule.operators:
-            self.nodes[operator.stage.source].outputs.append(operator)
-            self.nodes[operator.stage.table].inputs.append(operator)
+        self.connect_stages(rule)
 
     def connect_rule(self, rule: RuleNode) -> None:
         """Put a rule's own edges in, not those of its stages."""
-        self.nodes[rule.core.table].rules[rule.id] = rule
+        head = self.nodes[rule.core.table]
+        head.rules[rule.id] = rule
         for key in body_tables(rule.core):
             node = self.nodes[key]
             node.readers[rule.id] = rule
             if key in rule.negatives:
                 node.absences[rule.id] = rule
+            _tie(node, head, 1, strict=key in rule.negatives)
+
+    def connect_stages(self, rule: RuleNode) -> None:
+        """Put the edges of a rule's stages in."""
+        for operator in rule.operators:
+            source, target = self.nodes[operator.stage.source], self.nodes[operator.stage.table]
+            source.outputs.append(operator)
+            target.inputs.append(operator)
+            _tie(source, target, 1, strict=True)
 
     def disconnect(self, rule: RuleNode) -> None:
         """Take a rule's own edges out; its stages stay until :meth:`disconnect_stages`."""
-        del self.nodes[rule.core.table].rules[rule.id]
+        head = self.nodes[rule.core.table]
+        del head.rules[rule.id]
         for key in body_tables(rule.core):
             node = self.nodes[key]
             del node.readers[rule.id]
             node.absences.pop(rule.id, None)
+            _tie(node, head, -1, strict=key in rule.negatives)
 
     def disconnect_stages(self, rule: RuleNode) -> None:
         """Take the edges of a rule's stages out."""
         for operator in rule.operators:
-            self.nodes[operator.stage.source].outputs.remove(operator)
-            self.nodes[operator.stage.table].inputs.remove(operator)
+            source, target = self.nodes[operator.stage.source], self.nodes[operator.stage.table]
+            source.outputs.remove(operator)
+            target.inputs.remove(operator)
+            _tie(source, target, -1, strict=True)
 
     # -- levels and components
 
@@ -137,76 +147,75 @@ class Graph:
         """
         merged: Merged = []
         undos: list[Undo] = []
-        targets = [self.nodes[rule.core.table], *(self.nodes[o.stage.table] for o in rule.operators)]
-        sources = [
-            [self.nodes[k] for k in body_tables(rule.core)],
-            *([self.nodes[o.stage.source]] for o in rule.operators),
-        ]
-        try:
-            for target, origins in zip(targets, sources, strict=True):
-                found, undo = self._settle_edge(target, origins)
-                undos.append(undo)
-                merged.extend(found)
-        except Cycle:
-            for step in reversed(undos):
-                step()
-            raise
 
         def go_back() -> None:
             for undo in reversed(undos):
                 undo()
 
+        head = self.nodes[rule.core.table]
+        edges = [(head, [(self.nodes[key], key in rule.negatives) for key in body_tables(rule.core)])]
+        edges += [(self.nodes[o.stage.table], [(self.nodes[o.stage.source], True)]) for o in rule.operators]
+        try:
+            for target, origins in edges:
+                new = [origin for origin, strict in origins if _is_new(target.precedes[origin], strict=strict)]
+                found, undo = self._settle_edges(target, new)
+                undos.append(undo)
+                merged.extend(found)
+        except Cycle:
+            go_back()
+            raise
         return merged, go_back
 
-    def _settle_edge(self, target: Node, origins: Sequence[Node]) -> tuple[Merged, Undo]:
-        if not origins:
-            return [], _nothing
-        inside = target.component is not None and any(o.component is target.component for o in origins)
-        if target.level > max(o.level for o in origins) and not inside:
-            return [], _nothing
-        forward = self._reach([target], lambda n: (s for s, _ in self.successors(n)))
-        closing = [o for o in origins if o.key in forward]
-        if not closing:
-            return [], self._raise_levels(target)
-        backward = self._reach(closing, self.predecessors, within=forward)
-        members = [forward[key] for key in forward if key in backward]
-        self._refuse_strict(members)
-        merged, undo = self._merge(members)
-        if not merged and any(o.level >= target.level and o.key not in backward for o in origins):
-            return [], self._raise_levels(target)
-        return merged, undo
+    def _settle_edges(self, target: Node, origins: Sequence[Node]) -> tuple[Merged, Undo]:
+        """Bring order into edges that were not there before."""
+        undo_lowering = _lower(target, [o for o in origins if o.level >= target.level and not o.precedes])
+        wrong = [o for o in origins if o.level >= target.level and not _is_free(o, target)]
+        if not wrong:
+            return [], undo_lowering
+        top = max(origin.level for origin in wrong)
+        forward = self._reach([target], lambda n: [f for f in n.follows if f.level <= top])
+        backward = self._reach([o for o in wrong if o in forward], lambda n: [p for p in n.precedes if p in forward])
+        merged: Merged = []
+        undo = _nothing
+        if backward:
+            members = [node for node in forward if node in backward]
+            self._refuse_strict(members)
+            merged, undo = self._merge(members)
+        if not merged and any(origin not in backward for origin in wrong):
+            undo = self._raise_levels(target)
 
-    def _reach(
-        self,
-        start: Sequence[Node],
-        step: Callable[[Node], Iterable[Node]],
-        within: dict[str, Node] | None = None,
-    ) -> dict[str, Node]:
-        seen = {node.key: node for node in start}
+        def go_back() -> None:
+            undo()
+            undo_lowering()
+
+        return merged, go_back
+
+    def _reach(self, start: Sequence[Node], step: Callable[[Node], Iterable[Node]]) -> dict[Node, None]:
+        seen = dict.fromkeys(start)
         queue = list(start)
         while queue:
             for node in step(queue.pop()):
-                if node.key not in seen and (within is None or node.key in within):
-                    seen[node.key] = node
+                if node not in seen:
+                    seen[node] = None
                     queue.append(node)
         return seen
 
     def _refuse_strict(self, members: Sequence[Node]) -> None:
-        keys = {node.key for node in members}
+        inside = set(members)
         for node in members:
-            for successor, strict in self.successors(node):
-                if strict and successor.key in keys:
-                    raise Cycle(self._path(successor, node, keys))
+            for successor, tie in node.follows.items():
+                if tie.strict and successor in inside:
+                    raise Cycle(self._path(successor, node, inside))
 
-    def _path(self, start: Node, end: Node, keys: set[str]) -> list[str]:
+    def _path(self, start: Node, end: Node, inside: set[Node]) -> list[str]:
         """A shortest way from one member to another, closed by its first step."""
         came: dict[str, Node | None] = {start.key: None}
         queue = [start]
         for node in queue:
             if node is end:
                 break
-            for successor, _ in self.successors(node):
-                if successor.key in keys and successor.key not in came:
+            for successor in node.follows:
+                if successor in inside and successor.key not in came:
                     came[successor.key] = node
                     queue.append(successor)
         path: list[str] = []
@@ -217,15 +226,15 @@ class Graph:
         return [*reversed(path), start.key]
 
     def _merge(self, members: list[Node]) -> tuple[Merged, Undo]:
-        keys = {node.key for node in members}
-        if members[0].component is not None and {n.key for n in members[0].component.nodes} == keys:
+        inside = set(members)
+        if members[0].component is not None and set(members[0].component.nodes) == inside:
             return [], _nothing
         old = [(node, node.component, node.level) for node in members]
         component = Component(members)
-        level = 1 + max((p.level for node in members for p in self.predecessors(node) if p.key not in keys), default=0)
+        level = 1 + max((p.level for node in members for p in node.precedes if p not in inside), default=0)
+        level = max(level, *(before for _, _, before in old))
         for node in members:
-            node.component = component
-            node.level = max(level, *(lv for _, _, lv in old))
+            node.component, node.level = component, level
         undo_levels = self._raise_levels(members[0])
 
         def undo() -> None:
@@ -238,23 +247,23 @@ class Graph:
 
     def _raise_levels(self, start: Node) -> Undo:
         """Lift nodes until each is above what it is derived from, beginning with one that may be too low."""
-        old: dict[str, tuple[Node, int]] = {}
+        old: dict[Node, int] = {}
         queue = [start]
         while queue:
             node = queue.pop()
             group = node.component.nodes if node.component else [node]
-            keys = {n.key for n in group}
-            below = max((p.level for n in group for p in self.predecessors(n) if p.key not in keys), default=0)
+            inside = set(group)
+            below = max((p.level for n in group for p in n.precedes if p not in inside), default=node.level - 1)
             if node is not start and node.level > below:
                 continue
             for member in group:
-                old.setdefault(member.key, (member, member.level))
+                old.setdefault(member, member.level)
                 member.level = max(member.level, below + 1)
             for member in group:
-                queue.extend(s for s, _ in self.successors(member) if s.key not in keys and s.level <= member.level)
+                queue.extend(f for f in member.follows if f not in inside and f.level <= member.level)
 
         def undo() -> None:
-            for node, level in old.values():
+            for node, level in old.items():
                 node.level = level
 
         return undo
@@ -285,36 +294,73 @@ class Graph:
         return freed, undo
 
     def _reads_itself(self, node: Node) -> bool:
-        return any(successor is node for successor, _ in self.successors(node))
+        return node in node.follows
 
     def _strong_parts(self, nodes: Sequence[Node]) -> list[list[Node]]:
         """Strongly connected parts, each before those derived from it (Kosaraju's two passes)."""
-        inside = {node.key: node for node in nodes}
+        inside = set(nodes)
+        order = self._postorder(nodes, inside)
+        parts: list[list[Node]] = []
+        for root in reversed(order):
+            if root in inside:
+                part = list(self._reach([root], lambda node: [p for p in node.precedes if p in inside]))
+                inside.difference_update(part)
+                parts.append(part)
+        return parts
+
+    def _postorder(self, nodes: Sequence[Node], inside: Set[Node]) -> list[Node]:
+        """Nodes, each after all that follow from it and were not met before."""
         order: list[Node] = []
-        seen: set[str] = set()
+        seen: set[Node] = set()
         for root in nodes:
-            if root.key in seen:
+            if root in seen:
                 continue
-            seen.add(root.key)
-            stack = [(root, iter([s for s, _ in self.successors(root)]))]
+            seen.add(root)
+            stack = [(root, iter(root.follows))]
             while stack:
                 node, rest = stack[-1]
-                following = next((s for s in rest if s.key in inside and s.key not in seen), None)
+                following = next((s for s in rest if s in inside and s not in seen), None)
                 if following is None:
                     order.append(node)
                     stack.pop()
                 else:
-                    seen.add(following.key)
-                    stack.append((following, iter([s for s, _ in self.successors(following)])))
-        parts: list[list[Node]] = []
-        done: set[str] = set()
-        for root in reversed(order):
-            if root.key not in done:
-                left = {k: n for k, n in inside.items() if k not in done}
-                part = self._reach([root], self.predecessors, within=left)
-                done |= part.keys()
-                parts.append(list(part.values()))
-        return parts
+                    seen.add(following)
+                    stack.append((following, iter(following.follows)))
+        return order
+
+
+def _tie(source: Node, target: Node, number: int, *, strict: bool) -> None:
+    """Note one rule or stage more (1) or less (-1) that derives a table from another."""
+    tie = source.follows.get(target)
+    if tie is None:
+        tie = source.follows[target] = target.precedes[source] = Tie()
+    tie.number += number
+    tie.strict += number if strict else 0
+    if not tie.number:
+        del source.follows[target], target.precedes[source]
+
+
+def _is_new(tie: Tie, *, strict: bool) -> bool:
+    """Whether it is the latest rule that derives a table from another, or asks for an absence there."""
+    return tie.number == 1 or (strict and tie.strict == 1)
+
+
+def _is_free(origin: Node, target: Node) -> bool:
+    """Whether an edge changes nothing, since both tables are in one component and no absence or group counts."""
+    return origin.component is target.component is not None and not target.precedes[origin].strict
+
+
+def _lower(target: Node, sources: Sequence[Node]) -> Undo:
+    """Put tables that nothing derives below one that is derived from them; the others that are stand higher."""
+    old = [(node, node.level) for node in sources]
+    for node in sources:
+        node.level = target.level - 1
+
+    def undo() -> None:
+        for node, level in old:
+            node.level = level
+
+    return undo
 
 
 def body_tables(rule: Rule) -> dict[str, None]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from congress.datalog import syntax
 from congress.datalog.checks import check
-from congress.datalog.circles import circle, circles
+from congress.datalog.circles import circle, circles, is_strict
 from congress.datalog.codegen import Purpose
 from congress.datalog.components import rank, refresh, split
 from congress.datalog.core import AggregateStage, Equal, Resolved, TemporalStage, Test
@@ -18,6 +18,7 @@ from congress.datalog.diagnostics import DatalogError, Diagnostic, PolicyError, 
 from congress.datalog.graph import Cycle, Graph, Node, body_tables, hidden_tables
 from congress.datalog.operators import Aggregator, Operator, TemporalGate
 from congress.datalog.ordering import sources_first
+from congress.datalog.readings import Readings
 from congress.datalog.resolve import ARITY, Resolution, head_table, head_terms, literal_table, resolve
 from congress.datalog.runtime import Meter, RuleNode
 from congress.datalog.stages import CLOCK
@@ -33,6 +34,8 @@ UNDEFINED_TABLE = register_code("W103", "The rule reads a table that nothing der
 TOO_LONG = register_code("R105", "The body has more literals than can be joined.")
 
 MAX_LITERALS = 64
+FEW = 16
+"""New rules for each of which it is asked whether it may close a circle; for more, circles are looked for at once."""
 
 
 class EngineError(DatalogError):
@@ -49,6 +52,7 @@ class Program:
         self._now = now
         self.books = Books()
         self.rules = self.books.rules
+        self.readings = Readings()
         self.gates: dict[str, list[TemporalGate]] = {}
         self.barred: dict[str, Diagnostic] = {}  # rules that went over a limit in the change being tried again
 
@@ -73,8 +77,10 @@ class Program:
         for written in batch:
             written.resolution = self._resolution(written)
             found += written.resolution.errors
+            tx.on_undo(self._note_reading(written))
         found += self._reconsider_users(tx, changed, batch)
-        if found or self.books.waiting or any(written.resolution.waits for written in batch):
+        waits = self.books.waiting or any(written.resolution.waits for written in batch)
+        if found or (waits and (len(batch) > FEW or self.readings.may_close(written.new.id for written in batch))):
             found += circles(batch, self._readers)
         if found:
             texts = {id(written.new.rule.source): number for number, written in enumerate(given)}
@@ -84,6 +90,11 @@ class Program:
                 self._install(tx, written)
             except PolicyError as error:
                 raise PolicyError(circles(batch, self._readers) or error.diagnostics) from error
+
+    def _note_reading(self, written: Written) -> Callable[[], None]:
+        new = written.new
+        uses = {table: is_strict(new.rule, new.policy, table) for table in written.resolution.uses}
+        return self.readings.enter(new.id, written.table, uses)
 
     def _readers(self, table: str) -> Iterator[Written]:
         """The rules that read a policy's table, those that are off left out."""
@@ -212,8 +223,10 @@ class Program:
         self.definitions.use(rule_id, uses)
         written.listed = True
         self.books.mention(written)
+        undo = self._note_reading(written)
 
         def back() -> None:
+            undo()
             self.definitions.unuse(rule_id, uses)
             written.listed = False
 
@@ -436,6 +449,7 @@ class Program:
         """Take a withdrawn rule out of the books."""
         table, columns = written.table, written.columns
         action = self.definitions.tables[table].action
+        tx.on_undo(self.readings.strike(written.new.id))
         tx.on_undo(self.books.strike(written))
         if self.definitions.define(table, columns, -1):
             changed[table] = None
@@ -463,18 +477,13 @@ class Program:
         if rule.operators:
             tx.run()  # the rule's last rows leave through its stages
             graph.disconnect_stages(rule)
-            tx.on_undo(lambda: self._reconnect_stages(rule))
+            tx.on_undo(lambda: graph.connect_stages(rule))
             gates = self.gates.pop(rule_id, None)
             if gates is not None:
                 tx.on_undo(lambda: self.gates.__setitem__(rule_id, gates))
         tx.on_commit(rule.release)
         if component is not None and any(graph.nodes[k].component is component for k in body_tables(rule.core)):
             split(tx, self.graph, component)
-
-    def _reconnect_stages(self, rule: RuleNode) -> None:
-        for operator in rule.operators:
-            self.graph.nodes[operator.stage.source].outputs.append(operator)
-            self.graph.nodes[operator.stage.table].inputs.append(operator)
 
     # -- services
 
