@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from congress.datalog import syntax
+from congress.datalog.checks import check
 from congress.datalog.codegen import Purpose
 from congress.datalog.core import AggregateStage, Negative, Positive
 from congress.datalog.definitions import Definitions
-from congress.datalog.diagnostics import PolicyError
+from congress.datalog.diagnostics import Diagnostic, PolicyError, register_code
 from congress.datalog.graph import Graph
 from congress.datalog.operators import Aggregator, Operator, TemporalGate
 from congress.datalog.parser import parse_body, parse_query
-from congress.datalog.resolve import resolve
+from congress.datalog.resolve import head_table, literal_table, resolve
 from congress.datalog.runtime import EvaluationError, Meter, RuleNode
 from congress.datalog.stages import CLOCK
 from congress.datalog.table import Mode, Table
 from congress.datalog.tokens import tokenize
 from congress.datalog.values import Row
+
+READS_ITSELF = register_code("P005", "A query reads the table that it asks for.")
 
 ASK = "ask__"
 """The head of a query that is no rule."""
@@ -55,11 +58,11 @@ def run_query(
     :raises PolicyError: when it is no query that can be answered.
     """
     rule = _asking(read_query(query) if isinstance(query, str) else query)
-    resolution = resolve(rule, policy, "?", definitions)
-    if resolution.resolved is None:
-        raise PolicyError(
-            [*resolution.errors, *(replace(wait, hint="", severity="error") for wait in resolution.waits)]
-        )
+    found = _findings(rule, policy, definitions)
+    resolution = resolve(rule, policy, "?", definitions, faults=[finding.span for finding in found])
+    found += [*resolution.errors, *(replace(wait, hint="", severity="error") for wait in resolution.waits)]
+    if found or resolution.resolved is None:
+        raise PolicyError(found)
     resolved = resolution.resolved
     extra: dict[str, Table] = {}
     for item in resolved.rule.body:
@@ -84,6 +87,20 @@ def run_query(
         acc = staged
     rows = [row for row, number in acc.items() if number]
     return Answer(resolved.columns, rows, tuple(node.errors))
+
+
+def _findings(rule: syntax.Rule, policy: str, definitions: Definitions) -> list[Diagnostic]:
+    """Why a query could not be a rule of the policy, by itself."""
+    kind = definitions.policies.get(policy, "nonrecursive")
+    found = [d for d in check(rule, kind=kind, policy=policy, registry=definitions.registry) if d.severity == "error"]
+    head = head_table(policy, rule.head)
+    for item in rule.body:
+        if isinstance(item, syntax.Literal) and literal_table(item.atom, policy) == head:
+            message = f"the query reads {head}, which is what it asks for"
+            found.append(
+                Diagnostic(READS_ITSELF, message, rule.source, item.atom.name_span, "give its head another name")
+            )
+    return found
 
 
 def _asking(rule: syntax.Rule) -> syntax.Rule:

@@ -71,6 +71,7 @@ FOREIGN_WORDS: Final = {
     "forall": _UNEQUAL, "every": _UNEQUAL,
     "select": _QUERY, "SELECT": _QUERY,
 }  # fmt: skip
+_POLICY: Final = re.compile(_NAME)
 SUMS: Final = frozenset({"+", "-"})
 PRODUCTS: Final = frozenset({"*", "/", "%"})
 OPERATORS: Final = COMPARISONS | FOREIGN.keys() | SUMS | PRODUCTS
@@ -161,3 +162,8 @@ def is_closed_string(token: str) -> bool:
     if "\\" in token:
         return _STRING.fullmatch(token) is not None
     return len(token) > 1 and token[-1] == token[0]
+
+
+def is_policy_name(name: str) -> bool:
+    """Whether rules can mention the tables of a policy with this name."""
+    return _POLICY.fullmatch(name) is not None and name not in RESERVED_WORDS and name != "builtin"

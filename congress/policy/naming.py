@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a policy may be called, and its other short properties."""
 
-import re
 from typing import Final
 
-from congress.datalog.tokens import RESERVED_WORDS
+from congress.datalog.tokens import RESERVED_WORDS, is_policy_name
 from congress.policy import errors
 
 KINDS: Final = ("nonrecursive", "action", "database", "materialized", "z3")
 """The kinds that policies had of old.  One engine evaluates them all; an ``action`` policy describes actions."""
-
-_NAME: Final = re.compile(r"[^\W\d]\w*+(?:\.\w++)*+")  # what the language reads as one name
 
 
 def checked_name(name: object) -> str:
@@ -22,12 +19,12 @@ def checked_name(name: object) -> str:
         raise errors.PolicyNameRequired
     if not isinstance(name, str):
         raise errors.InvalidPolicyName("the name of a policy is a text")
-    if not _NAME.fullmatch(name) or len(name) > 255:
+    if name in RESERVED_WORDS or name == "builtin":
+        raise errors.InvalidPolicyName(f"{name!r} is a word of the language")
+    if not is_policy_name(name) or len(name) > 255:
         raise errors.InvalidPolicyName(
             f"{name!r:.100} cannot name a policy: a name is letters, digits, _ and dots between them, at most 255"
         )
-    if name in RESERVED_WORDS or name == "builtin":
-        raise errors.InvalidPolicyName(f"{name!r} is a word of the language")
     return name
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from congress.datalog.diagnostics import Diagnostic
 from congress.datalog.parser import parse_partial
 from congress.datalog.syntax import Rule
+from congress.datalog.tokens import is_policy_name
 from congress.tools.documents import DOCUMENTS, load_document, read_text
 from congress.tools.errors import ToolError
 
@@ -61,9 +62,12 @@ def _from_document(path: Path, text: str) -> PolicyFile:
         program, found = parse_partial(rule, f"{path}:rules[{number}]")
         rules += program.statements
         findings += found
-    name = document.get("name") or _name_of(path)
-    return PolicyFile(str(name), str(document.get("kind") or "nonrecursive"), path, tuple(rules), tuple(findings))
+    name = str(document.get("name") or _name_of(path))
+    if not is_policy_name(name):
+        raise ToolError(f"{path}: {name!r:.100} cannot name a policy, since no rule could mention it")
+    return PolicyFile(name, str(document.get("kind") or "nonrecursive"), path, tuple(rules), tuple(findings))
 
 
 def _name_of(path: Path) -> str:
-    return re.sub(r"\W", "_", path.name.partition(".")[0]) or "policy"
+    stem = re.sub(r"\W", "_", path.name.partition(".")[0])
+    return stem if is_policy_name(stem) else f"policy_{stem}".rstrip("_")

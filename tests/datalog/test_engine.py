@@ -704,3 +704,22 @@ def test_why_not_names_the_time_that_is_missing(rule: str, dates: list[str], lit
     assert {one.literal for one in miss.misses} == literals
     assert [one.bindings["t"] for one in miss.misses] == sorted(dates)
     assert miss.reason == f"its body holds, but not at this time: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("q(x) :- t(x), not q(x)", ["P005 1:19"]),
+        ("t(x) :- t(x), x > 1", ["P005 1:9"]),
+        ("p+(x)", ["R011 1:1"]),
+        ("q(x, y) :- t(x + 1), s:a(y, y)", ["R016 1:14", "N005 1:22"]),
+    ],
+)
+def test_what_could_be_no_rule_is_no_query(text: str, found: list[str]) -> None:
+    engine = Engine()
+    engine.create_policy("p")
+    engine.set_schema("s", {"a": TableSchema.of("x")})
+    engine.add_rules("p", "t(x) :- s:a(x)")
+    with pytest.raises(PolicyError) as caught:
+        engine.query("p", text)
+    assert [f"{d.code} {d.line}:{d.column}" for d in caught.value.diagnostics] == found

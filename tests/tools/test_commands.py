@@ -93,6 +93,15 @@ def test_no_finding_hides_another(folder: Path, capsys: pytest.CaptureFixture[st
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["a:b", "a b", "not", "execute", "builtin", "1a"])
+def test_a_policy_has_a_name_that_rules_can_mention(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (folder / "named.yaml").write_text(f"name: '{name}'\nrules: ['p(1)']\n")
+    assert main(["check", "named.yaml"]) == 2
+    assert "cannot name a policy" in capsys.readouterr().err
+
+
 def test_check_accepts_rules_that_wait_unless_strict(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "netguard.policy"]) == 0
     assert "N001" in capsys.readouterr().out
