@@ -403,7 +403,7 @@ class Engine:
         """By rule id, literals that never hold (or always do) by the types which flow through policies' tables.
 
         Those that a rule's status has already, by the types of services' columns, are left out.  All rules are gone
-        through: about 20 microseconds each.
+        through: about 40 microseconds each.
         """
         made = {
             rule_id: Derivation(
