@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass
 
+from benchmarks.engine import work
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -111,9 +113,10 @@ TASKS = (
         "A rule more when there are many",
         (1_000, 10_000),
         (1_000,),
-        (
-            Figure("last 100, median", ("last rules CPU median",)),
-            Figure("first 100, median", ("first rules CPU median",)),
+        tuple(
+            Figure(f"{which} 100 {shape}, median", (f"{which} {shape} CPU median",))
+            for shape in work.growing(0)
+            for which in ("last", "first")
         ),
     ),
     Task(

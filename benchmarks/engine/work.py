@@ -169,6 +169,19 @@ def _neighbours(r: random.Random, size: int) -> Row:
     return f"s{i}", f"s{j}"
 
 
+def growing(size: int) -> dict[str, tuple[str, list[str]]]:
+    """Ways in which programs grow: by name a first rule, and rules to add one after the other."""
+    return {
+        "rules": ("p(x) :- q1(x, y)", cloud_workload.simple_rules(size)),
+        "readers of one table, while a rule waits": (
+            "w(x) :- later:t(x), p(x)",
+            [f"p(x) :- q1(x, {i})" if i % 2 else f"p{i}(x) :- p(x)" for i in range(size)],
+        ),
+        "rules of a recursive table": ("p(x, y) :- q1(x, y)", [f"p(x, z) :- p(x, y), r{i}(y, z)" for i in range(size)]),
+        "a chain from its end": ("p(x) :- p0(x)", [f"p{i}(x) :- p{i + 1}(x), q1(x, y)" for i in range(size)]),
+    }
+
+
 def edges() -> list[tuple[int, int]]:
     return cloud_workload.digraph(NODES, EDGES)
 
