@@ -37,15 +37,31 @@ _LOADER = _loader()
 
 
 def read_text(path: Path) -> str:
-    """A file's text.
+    """A file's text, without the mark that some programs begin UTF-8 with.
 
     :raises ToolError: when there is none to read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ToolError(f"cannot read {path}: {reason}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
+
+    :raises ToolError: when it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ToolError(f"cannot write {path}: {error.strerror}") from error
+
+
+def writable(text: str) -> str:
+    """A text that can be written anywhere: JSON can have halves of surrogate pairs, which nothing takes."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def load_document(path: Path, text: str | None = None) -> object:

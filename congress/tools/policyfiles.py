@@ -9,8 +9,11 @@ from pathlib import Path
 from congress.datalog.diagnostics import Diagnostic
 from congress.datalog.parser import parse_partial
 from congress.datalog.syntax import Rule
+from congress.datalog.tokens import RESERVED_WORDS
 from congress.tools.documents import DOCUMENTS, load_document, read_text
 from congress.tools.errors import ToolError
+
+_NAME = re.compile(r"\w++(?:\.\w++)*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,19 @@ def _from_document(path: Path, text: str) -> PolicyFile:
         rules += program.statements
         findings += found
     name = document.get("name") or _name_of(path)
-    return PolicyFile(str(name), str(document.get("kind") or "nonrecursive"), path, tuple(rules), tuple(findings))
+    refuse_bad_name(name, str(path))
+    return PolicyFile(name, str(document.get("kind") or "nonrecursive"), path, tuple(rules), tuple(findings))
+
+
+def refuse_bad_name(name: object, where: str) -> None:
+    """Stop at what no rule could mention as a policy.
+
+    :raises ToolError: what a name is.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in RESERVED_WORDS:
+        raise ToolError(
+            f"{where}: {name!r:.100} cannot name a policy; a name is letters, digits, _ and dots between them"
+        )
 
 
 def _name_of(path: Path) -> str:
