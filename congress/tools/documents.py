@@ -15,6 +15,9 @@ import yaml
 
 from congress.tools.errors import ToolError
 
+DEPTH = 100
+"""Objects and lists within one another; PyYAML in C crashes where there are very many."""
+
 DOCUMENTS = {".yaml", ".yml", ".json"}
 
 
@@ -90,7 +93,27 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
+def _refuse_endless(text: str) -> None:
+    """Stop at nesting that no row or rule needs, and at what an alias puts within itself."""
+    loader = _LOADER(text)
+    within: list[str | None] = []  # the anchors of all that is open
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                within.append(event.anchor)
+                if len(within) > DEPTH:
+                    raise ValueError(f"it is nested more than {DEPTH} deep")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                within.pop()
+            elif isinstance(event, yaml.AliasEvent) and event.anchor in within:
+                raise ValueError(f"*{event.anchor} stands within itself")
+    finally:
+        loader.dispose()
+
+
 def _load_yaml(text: str) -> object:
+    _refuse_endless(text)
     loader = _LOADER(text)  # it makes nothing but JSON's types
     try:
         node = loader.get_single_node()

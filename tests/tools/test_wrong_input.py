@@ -139,6 +139,27 @@ def test_a_policy_has_a_name_that_rules_can_mention(
     assert "cannot name a policy" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, "{" * 100_000, "[" * 101 + "]" * 101])
+def test_a_document_is_not_nested_without_end(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ToolError, match="nested more than 100 deep"):
+        read_data([tmp_path], {})
+
+
+def test_nothing_stands_within_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a_test.yaml").write_text('tests: [{parameters: [{x: 1}], given: &a {"s:t": [[*a]]}}]')
+    assert main(["test"]) == 2
+    assert "*a stands within itself" in capsys.readouterr().err
+
+
+def test_a_document_without_rules_is_no_policy(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "p.yaml").write_text('rulez: ["p(1)"]')
+    assert main(["check", "p.yaml"]) == 2
+    assert "expected an object with 'name' and a list 'rules'" in capsys.readouterr().err
+    (folder / "p.yaml").write_text('{kind: Action, rules: ["p(1)"]}')
+    assert main(["check", "p.yaml"]) == 0
+
+
 # -- policies that the data shows to be wrong
 
 
@@ -218,6 +239,8 @@ def test_the_console_tells_of_a_rule_over_a_limit(over: None, folder: Path) -> N
     assert "what is in over:lone is not known: rule over.1 is off" in console.run(".rows lone")
     assert "what is in over:lone is not known: rule over.1 is off" in console.run(".whynot lone(1)")
     assert console.run("? few(x)")[-1] == "3 answers"
+    assert console.run(".remove over.1") == []
+    assert console.run("? lone(x)")[-1] == "3 answers"
 
 
 # -- questions
