@@ -25,6 +25,9 @@ from congress.tools.policytests import (
 )  # fmt: skip
 from congress.tools.watching import wait_for_change
 
+_SHOWN = 300
+"""Characters of a rule that no test covers that are shown."""
+
 
 class Test(Command):  # type: ignore[misc]  # cliff has no type information
     """Run policy tests and tell which rules no test made derive anything."""
@@ -86,7 +89,8 @@ class Test(Command):  # type: ignore[misc]  # cliff has no type information
             print("no test was chosen", file=sys.stderr)
             return UNUSABLE
         for file, line, text in coverage.missed:
-            print(f"not covered: {file}:{line}: {' '.join(text.split())}")
+            words = " ".join(text.split())
+            print(f"not covered: {file}:{line}: {words if len(words) <= _SHOWN else f'{words:.{_SHOWN}} ...'}")
         wrong = sum(1 for result in results if result.failures)
         seconds = sum(result.seconds for result in results)
         not_run = f", {len(broken)} file{'s' if len(broken) > 1 else ''} not run" if broken else ""

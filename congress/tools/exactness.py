@@ -10,7 +10,7 @@ from congress.datalog.syntax import Literal, Rule
 
 def off_rules(engine: Engine) -> set[str]:
     """The ids of the rules that are off."""
-    return {new.id for new in engine.rules() if engine.status(new.id).state == "off"}
+    return {new.id for new in engine.rules() if not new.rule.is_fact and engine.status(new.id).state == "off"}
 
 
 def refuse_off(engine: Engine) -> None:
