@@ -153,9 +153,10 @@ def _in_order(items: list[Any], columns: list[str], schema: TableSchema, where: 
 
 
 def _refuse_unknown_columns(names: Iterable[str], schema: TableSchema, where: str) -> None:
-    unknown = [name for name in names if name not in schema.names]
+    known = schema.names
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ToolError(f"{where} has no column {unknown[0]!r}; the columns are {', '.join(schema.names)}")
+        raise ToolError(f"{where} has no column {unknown[0]!r}; the columns are {', '.join(known)}")
 
 
 def _refuse_bad_names(names: Iterable[str], where: str) -> None:

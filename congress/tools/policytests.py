@@ -167,7 +167,7 @@ def _cases(path: Path, number: int, test: object) -> Iterator[Case]:
 def _case(path: Path, name: str, body: Mapping[str, Any]) -> Case:
     where = f"{path}: {name}"
     _refuse_shapeless(body, where)
-    if not isinstance(body.get("rules") or "", str):
+    if not isinstance(body.get("rules"), str | None):
         raise ToolError(f"{where}: 'rules' is a text, with one rule after the other, not {body['rules']!r:.100}")
     steps = body.get("steps")
     steps = [] if steps is None else steps

@@ -279,6 +279,7 @@ def test_parameters_that_cannot_be_put_in_fail_their_test_only(
     [
         ({"rules": ["p(1)", "p(2)"]}, "'rules' is a text, with one rule after the other, not ['p(1)', 'p(2)']"),
         ({"rules": {"rule": "p(1)"}}, "'rules' is a text"),
+        ({"rules": []}, "'rules' is a text"),
         ({"parameters": []}, "the parameters of 'test 1' are a list of objects, one or more"),
         ({"given": {"nova:servers": {"id": [1]}}}, "the rows of nova:servers are a list"),
     ],

@@ -230,6 +230,14 @@ def test_explain_and_bench_tell_of_a_rule_over_a_limit(over: None, capsys: pytes
         assert "error[E001]" in output.err
 
 
+def test_check_counts_a_rule_over_a_limit_as_an_error(
+    over: None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "endless.policy").write_text("n(1)\nn(y) :- n(x), y = x + 1\n")
+    assert main(["check", "endless.policy"]) == 1
+    assert "endless.policy:2:1: error[E001]" in capsys.readouterr().out
+
+
 def test_the_console_tells_of_a_rule_over_a_limit(over: None, folder: Path) -> None:
     console = Console(open_workspace([folder / "over.policy"]))
     lines = console.run(".load rows.yaml")
