@@ -6,16 +6,18 @@ import json
 
 from cliff.command import Command
 
-from congress.cmd.arguments import Progress, add_data, add_policies
+from congress.cmd.arguments import Progress, add_data, add_policies, show_findings
+from congress.cmd.cli import FAILED
 from congress.tools.errors import ToolError
+from congress.tools.exactness import off_rules
 from congress.tools.timing import Timing, time_workspace
-from congress.tools.workspace import open_workspace
+from congress.tools.workspace import read_workspace
 
 
 class Bench(Command):  # type: ignore[misc]  # cliff has no type information
     """Time policies over data: loading all of it, and changing one row; and what each rule and table costs."""
 
-    EXITS = {1: "a policy is wrong"}
+    EXITS = {1: "a policy is wrong, or a rule went over a limit"}
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -28,10 +30,13 @@ class Bench(Command):  # type: ignore[misc]  # cliff has no type information
         if not parsed_args.data:
             raise ToolError("there is nothing to evaluate: name rows with --data")
         with Progress("loading, evaluating and changing rows"):
-            workspace = open_workspace(parsed_args.policies, (), parsed_args.schema, parsed_args.now)
-            timing = time_workspace(workspace, parsed_args.data)
+            workspace, read = read_workspace(
+                parsed_args.policies, parsed_args.data, parsed_args.schema, parsed_args.now
+            )
+            timing = time_workspace(workspace, read)
+        show_findings(workspace.findings())
         print(json.dumps(_document(timing), indent=2) if parsed_args.format == "json" else _text(timing))
-        return 0
+        return FAILED if off_rules(workspace.engine) else 0
 
 
 def _text(timing: Timing) -> str:

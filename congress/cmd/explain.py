@@ -14,6 +14,8 @@ from congress.datalog.parser import parse_query
 from congress.datalog.syntax import Constant, Modal, Rule
 from congress.datalog.values import Row
 from congress.tools.errors import ToolError
+from congress.tools.exactness import off_rules, refuse_inexact
+from congress.tools.expectations import refuse_unknown_table
 from congress.tools.workspace import Workspace
 
 
@@ -24,7 +26,7 @@ class Explain(Command):  # type: ignore[misc]  # cliff has no type information
     join order, the indexes used and the generated code.
     """
 
-    EXITS = {0: "the row is there", 1: "it is not, or a policy is wrong"}
+    EXITS = {0: "the row is there", 1: "it is not, a policy is wrong, or a rule went over a limit"}
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -42,13 +44,15 @@ class Explain(Command):  # type: ignore[misc]  # cliff has no type information
             raise ToolError("say what to explain: --row 'error(\"vm1\")', or --plan")
         workspace = workspace_of(parsed_args)
         table, row = _row(parsed_args.row, workspace) if parsed_args.row is not None else (None, ())
+        code = FAILED if off_rules(workspace.engine) else 0
         if parsed_args.plan:
             self._plans(workspace, table)
-            return 0
+            return code
         assert table is not None
+        refuse_inexact(workspace.engine, table)
         proof = workspace.engine.why(table, row, limit=parsed_args.limit)
         print(_show(proof or workspace.engine.why_not(table, row), parsed_args.format))
-        return 0 if proof else FAILED
+        return code if proof else FAILED
 
     def _plans(self, workspace: Workspace, table: str | None) -> None:
         for rule_id in workspace.rules:
@@ -69,6 +73,7 @@ def _row(text: str, workspace: Workspace) -> tuple[str, Row]:
     if len(values) != len(head.args) or head.named:
         raise ToolError(f"{text}: a row holds values only; texts need quotes")
     table = head.name if head.service is not None else f"{workspace.default_policy}:{head.table}"
+    refuse_unknown_table(workspace.engine, table)
     known = workspace.engine.table(table)
     if known is not None and len(known.columns) != len(values):
         raise ToolError(f"{table} has {len(known.columns)} columns; the row has {len(values)} values")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from cliff.command import Command
 
-from congress.cmd.cli import FAILED
+from congress.cmd.cli import FAILED, UNUSABLE
+from congress.datalog.diagnostics import DatalogError
 from congress.datalog.formatter import format as format_program
 from congress.datalog.parser import parse
-from congress.tools.documents import read_text
+from congress.tools.documents import read_text, write_text
+from congress.tools.errors import ToolError
 
 
 class Fmt(Command):  # type: ignore[misc]  # cliff has no type information
@@ -20,7 +22,10 @@ class Fmt(Command):  # type: ignore[misc]  # cliff has no type information
     With --check nothing is written, and the exit code is 1 when a file would change.  "-" formats what comes in.
     """
 
-    EXITS = {1: "a text cannot be parsed, or with ``--check`` a file would change"}
+    EXITS = {
+        1: "a text cannot be parsed (the others are formatted), or with ``--check`` a file would change",
+        2: "a file cannot be read or written (the others are formatted)",
+    }
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)
@@ -30,8 +35,16 @@ class Fmt(Command):  # type: ignore[misc]  # cliff has no type information
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        changed = [file for file in parsed_args.files if self._one(file, parsed_args)]
-        return FAILED if changed and parsed_args.check else 0
+        codes = [self._code(file, parsed_args) for file in parsed_args.files]
+        return next((code for code in codes if code), 0)
+
+    def _code(self, file: Path, options: argparse.Namespace) -> int:
+        """Format one file, or tell why not; the exit code that it stands for."""
+        try:
+            return FAILED if self._one(file, options) and options.check else 0
+        except (ToolError, DatalogError) as error:
+            self.app.stderr.write(f"{error}\n")
+            return UNUSABLE if isinstance(error, ToolError) else FAILED
 
     def _one(self, file: Path, options: argparse.Namespace) -> bool:
         """Format one file; whether it was not in style."""
@@ -47,6 +60,6 @@ class Fmt(Command):  # type: ignore[misc]  # cliff has no type information
             sys.stdout.write(after)
         elif after != before:
             if not options.check:
-                file.write_text(after, encoding="utf-8")
+                write_text(file, after)
             print(f"{'would format' if options.check else 'formatted'} {file}")
         return after != before

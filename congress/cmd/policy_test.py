@@ -10,6 +10,7 @@ from cliff.command import Command
 
 from congress.cmd.arguments import Progress
 from congress.cmd.cli import FAILED, UNUSABLE
+from congress.cmd.online.numbers import percent
 from congress.datalog.diagnostics import DatalogError
 from congress.tools.errors import ToolError
 from congress.tools.junit import write_junit
@@ -23,6 +24,9 @@ from congress.tools.policytests import (
     run_file,
 )  # fmt: skip
 from congress.tools.watching import wait_for_change
+
+_SHOWN = 300
+"""Characters of a rule that no test covers that are shown."""
 
 
 class Test(Command):  # type: ignore[misc]  # cliff has no type information
@@ -39,7 +43,7 @@ class Test(Command):  # type: ignore[misc]  # cliff has no type information
         )
         parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this text in their name")
         parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
-        parser.add_argument("--fail-under", type=float, default=0.0, metavar="PERCENT", help="least rule coverage")
+        parser.add_argument("--fail-under", type=percent, default=0.0, metavar="PERCENT", help="least rule coverage")
         parser.add_argument("--watch", action="store_true", help="run again whenever a file changes")
         return parser
 
@@ -75,16 +79,18 @@ class Test(Command):  # type: ignore[misc]  # cliff has no type information
                 print("\n".join("    " + line for line in failure.splitlines()))
         for item in broken:
             print(f"ERROR {item.file}", *str(item.error).splitlines(), sep="\n    ", file=sys.stderr)
+        code = self._summary(results, broken, coverage, options.fail_under)
         if options.junit is not None:
             write_junit(options.junit, results, broken)
-        return self._summary(results, broken, coverage, options.fail_under)
+        return code
 
     def _summary(self, results: list[Result], broken: list[Broken], coverage: Coverage, fail_under: float) -> int:
         if not results and not broken:
             print("no test was chosen", file=sys.stderr)
             return UNUSABLE
         for file, line, text in coverage.missed:
-            print(f"not covered: {file}:{line}: {' '.join(text.split())}")
+            words = " ".join(text.split())
+            print(f"not covered: {file}:{line}: {words if len(words) <= _SHOWN else f'{words:.{_SHOWN}} ...'}")
         wrong = sum(1 for result in results if result.failures)
         seconds = sum(result.seconds for result in results)
         not_run = f", {len(broken)} file{'s' if len(broken) > 1 else ''} not run" if broken else ""

@@ -17,7 +17,7 @@ class Repl(Command):  # type: ignore[misc]  # cliff has no type information
     Lines from a pipe are taken as well, so that a session can be a script.
     """
 
-    EXITS = {0: "the session ended", 1: "a policy is wrong"}
+    EXITS = {0: "the session ended, whatever was typed", 1: "a policy on the command line is wrong"}
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser: argparse.ArgumentParser = super().get_parser(prog_name)

@@ -60,6 +60,17 @@ def line_starts(text: str) -> list[int]:
     return starts
 
 
+SHOWN = 600
+"""Characters of a message or a hint that are shown; of a longer one, its two ends."""
+
+
+def _short(text: str) -> str:
+    if len(text) <= SHOWN:
+        return text
+    end = SHOWN // 3
+    return f"{text[: SHOWN - end - 5]} ... {text[-end:]}"
+
+
 def _writable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
@@ -76,9 +87,9 @@ class Diagnostic:
     severity: str = "error"  # or "warning"
 
     def __post_init__(self) -> None:
-        # Both may quote the text, and halves of surrogate pairs cannot be written anywhere.
+        # Both may quote the text: it may be long, and halves of surrogate pairs cannot be written anywhere.
         for name in ("message", "hint"):
-            object.__setattr__(self, name, _writable(getattr(self, name)))
+            object.__setattr__(self, name, _writable(_short(getattr(self, name))))
 
     @property
     def line(self) -> int:

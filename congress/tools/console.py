@@ -15,7 +15,11 @@ from congress.datalog.syntax import Atom, Constant, Rule
 from congress.datalog.values import Row
 from congress.tools.datafiles import read_data
 from congress.tools.errors import ToolError
-from congress.tools.workspace import Workspace, add_data
+from congress.tools.exactness import errors, off_rules, refuse_inexact
+from congress.tools.expectations import refuse_unknown_table
+from congress.tools.policyfiles import refuse_bad_name
+from congress.tools.questions import ask
+from congress.tools.workspace import Workspace, add_data, schemas_of
 
 SHOWN = 100
 """Rows of a change that are shown."""
@@ -68,10 +72,16 @@ class Console:
         line = line.strip()
         if not line:
             return []
+        before = {rule.id for rule in self.engine.rules()} - off_rules(self.engine)
         try:
-            return list(self._dispatch(line))
+            lines = list(self._dispatch(line))
         except (DatalogError, ToolError) as error:
             return [str(error)]
+        return lines + [
+            text
+            for rule_id in sorted(before & off_rules(self.engine))
+            for text in (f"rule {rule_id} is off", *(finding.render() for finding in errors(self.engine, rule_id)))
+        ]
 
     def _dispatch(self, line: str) -> Iterator[str]:
         if line[0] == ".":
@@ -98,7 +108,7 @@ class Console:
         yield from show_delta(delta)
 
     def _ask(self, text: str) -> Iterator[str]:
-        answer = self.engine.query(self.policy, text.strip())
+        answer = ask(self.engine, self.policy, text.strip())
         for error in answer.errors:
             yield f"passed over: {error.message} for {', '.join(map(show, error.inputs))}"
         names = [name or "?" for name in answer.columns]
@@ -116,6 +126,8 @@ class Console:
         if not name:
             raise ToolError("rows are of a cloud service, such as nova:servers; facts need no sign")
         schema = self.engine.schema(service) or {}
+        if name not in schema and sign == "-":
+            raise ToolError(f"there is no table {table}; .tables lists them")
         if name not in schema:
             columns = TableSchema.of(*(f"c{number}" for number in range(len(row))))
             self.engine.set_schema(service, {**schema, name: columns})
@@ -133,17 +145,26 @@ class Console:
             raise ToolError("a row holds values only; texts need quotes")
         return atom.name, tuple(values)
 
-    def _full(self, text: str) -> tuple[str, Row]:
+    def _known(self, text: str) -> tuple[str, Row]:
+        """A row of a table that there is, and whose contents are known."""
         table, row = self._row(text)
-        return (table if ":" in table else f"{self.policy}:{table}"), row
+        key = self._key(table)
+        refuse_inexact(self.engine, key)
+        return key, row
+
+    def _key(self, table: str) -> str:
+        """The key of a table: one without a service is of the policy that is worked in."""
+        key = table if ":" in table else f"{self.policy}:{table}"
+        refuse_unknown_table(self.engine, key)
+        return key
 
     def _why(self, text: str) -> Iterator[str]:
-        table, row = self._full(text)
+        table, row = self._known(text)
         proof = self.engine.why(table, row)
         yield proof.render() if proof is not None else "it does not hold; .whynot tells more"
 
     def _why_not(self, text: str) -> Iterator[str]:
-        yield self.engine.why_not(*self._full(text)).render()
+        yield self.engine.why_not(*self._known(text)).render()
 
     def _rules(self, _: str) -> Iterator[str]:
         for rule in self.engine.rules():
@@ -168,7 +189,10 @@ class Console:
             yield f"{info.key}({columns})   {info.rows} rows"
 
     def _rows(self, table: str) -> Iterator[str]:
-        key = table if ":" in table else f"{self.policy}:{table}"
+        if not table:
+            raise ToolError("say which table: .rows TABLE; .tables lists them")
+        key = self._key(table)
+        refuse_inexact(self.engine, key)
         for row in sorted(self.engine.rows(key), key=repr):
             yield f"{key}({', '.join(map(show, row))})"
 
@@ -176,12 +200,15 @@ class Console:
         yield self.engine.plan(self._rule_id(rule)).render()
 
     def _load(self, path: str) -> Iterator[str]:
-        data = read_data([Path(path)], {})
+        if not path:
+            raise ToolError("say which file: .load FILE")
+        data = read_data([Path(path)], schemas_of(self.engine))
         add_data(self.engine, data)
-        yield f"{sum(map(len, data.rows.values()))} rows in {', '.join(data.rows)}"
+        yield f"{sum(map(len, data.rows.values()))} rows in {', '.join(data.rows) or 'no table'}"
 
     def _change_policy(self, name: str) -> Iterator[str]:
         if name not in self.engine.policies():
+            refuse_bad_name(name, ".policy")
             self.engine.create_policy(name)
         self.policy = name
         yield f"in policy {name}"

@@ -3,8 +3,10 @@
 
 JSON and YAML: ``{"nova:servers": [...]}`` or ``{"nova": {"servers": [...]}}``, each row a list or an object.
 CSV: the table is the file's name, ``nova.servers.csv``, or ``servers.csv`` in a folder ``nova``; the first line has the
-column names; numbers, ``true`` and ``false`` are read as such, save in columns declared to hold strings, and an empty
-field is null.
+column names, in any order: columns of the table that it leaves out are null; numbers, ``true`` and ``false`` are read
+as such, save in columns declared to hold strings, and an empty field is null.
+
+A table without a declared schema has the columns of its first rows; from no rows nothing is known of it.
 
 A value of another type than its column is declared with is refused; null is not, since examples leave columns out.
 """
@@ -26,6 +28,7 @@ from congress.tools.documents import DOCUMENTS, load_document, read_text
 from congress.tools.errors import ToolError
 
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+_COLUMN_KEYS = ("name", "type", "nullable", "description")
 _WORDS = {"true": True, "false": False, "": None}
 
 
@@ -64,7 +67,10 @@ def read_schemas(paths: Iterable[Path]) -> dict[str, dict[str, TableSchema]]:
     found: dict[str, dict[str, TableSchema]] = {}
     for path in paths:
         for service, tables in parse_schemas(load_document(path), str(path)).items():
-            found.setdefault(service, {}).update(tables)
+            known = found.setdefault(service, {})
+            for table, schema in tables.items():
+                if known.setdefault(table, schema) != schema:
+                    raise ToolError(f"{path}: another file declares {service}:{table} with other columns")
     return found
 
 
@@ -79,8 +85,9 @@ def parse_schemas(document: object, where: str) -> dict[str, dict[str, TableSche
         for table, columns in tables.items():
             if not isinstance(columns, list):
                 raise ToolError(f"{where}: the columns of {service}:{table} are a list")
-            made = tuple(_column(column, f"{where}: {service}:{table}") for column in columns)
-            found.setdefault(str(service), {})[str(table)] = TableSchema(made)
+            schema = TableSchema(tuple(_column(column, f"{where}: {service}:{table}") for column in columns))
+            _refuse_bad_names(schema.names, f"{where}: {service}:{table}")
+            found.setdefault(str(service), {})[str(table)] = schema
     return found
 
 
@@ -88,28 +95,39 @@ def _column(column: object, where: str) -> Column:
     if isinstance(column, str):
         return Column(column)
     if isinstance(column, dict) and isinstance(column.get("name"), str):
+        unknown = [key for key in column if key not in _COLUMN_KEYS]
+        if unknown:
+            raise ToolError(f"{where}: a column has no {unknown[0]!r}; it has {', '.join(_COLUMN_KEYS)}")
+        nullable = column.get("nullable", True)
+        if not isinstance(nullable, bool):
+            raise ToolError(f"{where}: 'nullable' is true or false, not {nullable!r}")
         try:
-            return Column(
-                column["name"],
-                str(column.get("type", "any")),
-                bool(column.get("nullable", True)),
-                str(column.get("description", "")),
-            )
+            return Column(column["name"], str(column.get("type", "any")), nullable, str(column.get("description", "")))
         except ValueError as error:
             raise ToolError(f"{where}: {error}") from error
     raise ToolError(f"{where}: a column is a name or an object with 'name', not {column!r}")
 
 
 def add_rows(data: Data, table: str, rows: Iterable[object], columns: list[str] | None, where: str) -> None:
-    """Add rows, lists or objects, to a table; its schema is made from the first rows when none was declared."""
+    """Add rows to a table; its schema is made from the first rows when none was declared.
+
+    :param rows: lists or objects.
+    :param columns: the names of the columns that all rows, lists then, have in this order; without, that of the schema.
+    """
     service, _, name = table.partition(":")
-    if not name:
+    if not (service and name):
         raise ToolError(f"{where}: a table is called service:table, not {table!r}")
     items = list(rows)
     schema = data.schemas.get(service, {}).get(name)
     if schema is None:
         schema = TableSchema.of(*(columns or _columns_of(items)))
+        if not schema.arity:
+            if items:
+                raise ToolError(f"{where}: row 0 of {table} has no values")
+            return
         data.add_schema(service, name, schema)
+    if columns is not None:
+        items = _in_order(items, columns, schema, f"{where}: {table}")
     into = data.rows.setdefault(table, [])
     for number, item in enumerate(items):
         into.append(_row(item, schema, f"{where}: row {number} of {table}"))
@@ -120,16 +138,41 @@ def _columns_of(items: list[object]) -> list[str]:
     for item in items:
         if isinstance(item, dict):
             names.update(dict.fromkeys(map(str, item)))
-        elif isinstance(item, list | tuple) and not names:
-            return [f"c{number}" for number in range(len(item))]
+        elif not names:
+            return [f"c{number}" for number in range(len(item) if isinstance(item, list | tuple) else 1)]
     return list(names)
+
+
+def _in_order(items: list[Any], columns: list[str], schema: TableSchema, where: str) -> list[object]:
+    """Rows of a file with a header, in the order of the schema; columns that the file leaves out are null."""
+    _refuse_unknown_columns(columns, schema, where)
+    if tuple(columns) == schema.names:
+        return items
+    places = [columns.index(name) if name in columns else None for name in schema.names]
+    return [[None if place is None else item[place] for place in places] for item in items]
+
+
+def _refuse_unknown_columns(names: Iterable[str], schema: TableSchema, where: str) -> None:
+    known = schema.names
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ToolError(f"{where} has no column {unknown[0]!r}; the columns are {', '.join(known)}")
+
+
+def _refuse_bad_names(names: Iterable[str], where: str) -> None:
+    """Stop at columns that no rule could tell apart, or name."""
+    for name, number in Counter(names).items():
+        if not name:
+            raise ToolError(f"{where}: a column has no name")
+        if number > 1:
+            raise ToolError(f"{where}: the column {name!r} is there twice")
 
 
 def _row(item: object, schema: TableSchema, where: str) -> Row:
     if isinstance(item, dict):
-        unknown = [key for key in item if key not in schema.names]
-        if unknown:
-            raise ToolError(f"{where} has no column {unknown[0]!r}; the columns are {', '.join(schema.names)}")
+        if not all(isinstance(key, str) for key in item):
+            item = {str(key): value for key, value in item.items()}
+        _refuse_unknown_columns(item, schema, where)
         item = [item.get(name) for name in schema.names]
     if not isinstance(item, list | tuple):
         item = [item]  # a table of one column may be written as a list of values
@@ -151,10 +194,13 @@ def _row(item: object, schema: TableSchema, where: str) -> Row:
 
 
 def _files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
-        yield from sorted(p for p in path.rglob("*") if p.suffix in DOCUMENTS | {".csv"})
-    else:
+    if not path.is_dir():
         yield path
+        return
+    inside = sorted(p for p in path.rglob("*") if p.suffix in DOCUMENTS | {".csv"})
+    if not inside:
+        raise ToolError(f"{path} has no data: no .json, .yaml or .csv file")
+    yield from inside
 
 
 def _tables(path: Path) -> Iterator[tuple[str, list[object], list[str] | None]]:
@@ -162,7 +208,7 @@ def _tables(path: Path) -> Iterator[tuple[str, list[object], list[str] | None]]:
         columns, rows = _read_csv(path)
         yield _table_of(path), rows, columns
         return
-    if path.suffix not in DOCUMENTS:
+    if path.suffix not in DOCUMENTS and path.exists():
         raise ToolError(f"{path}: data is read from .json, .yaml and .csv files")
     yield from flatten(load_document(path), str(path))
 
@@ -172,7 +218,7 @@ def flatten(document: object, where: str) -> Iterator[tuple[str, list[object], N
     if not isinstance(document, dict):
         raise ToolError(f'{where}: data is an object, {{"service:table": [row, ...]}}')
     for key, value in document.items():
-        nested = value.items() if isinstance(value, dict) else [(None, value)]
+        nested = value.items() if isinstance(value, dict) and ":" not in str(key) else [(None, value)]
         for table, rows in nested:
             if not isinstance(rows, list):
                 raise ToolError(f"{where}: the rows of {key} are a list")
@@ -192,10 +238,16 @@ def _read_csv(path: Path) -> tuple[list[str], list[object]]:
         header = next(reader, None)
         if not header:
             raise ToolError(f"{path} is empty; its first line has the column names")
-        twice = next((name for name, number in Counter(header).items() if number > 1), None)
-        if twice is not None:
-            raise ToolError(f"{path}: the column {twice!r} is there twice")
-        return header, [[_Field(text) for text in line] for line in reader if line]
+        _refuse_bad_names(header, str(path))
+        rows: list[object] = []
+        for line in reader:
+            if line and len(line) != len(header):
+                raise ToolError(
+                    f"{path}: line {reader.line_num} has {len(line)} values, the header {len(header)} names"
+                )
+            if line:
+                rows.append([_Field(text) for text in line])
+        return header, rows
     except csv.Error as error:
         raise ToolError(f"{path}: line {reader.line_num}: {error}") from error
 

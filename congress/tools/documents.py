@@ -15,6 +15,9 @@ import yaml
 
 from congress.tools.errors import ToolError
 
+DEPTH = 100
+"""Objects and lists within one another; PyYAML in C crashes where there are very many."""
+
 DOCUMENTS = {".yaml", ".yml", ".json"}
 
 
@@ -37,15 +40,31 @@ _LOADER = _loader()
 
 
 def read_text(path: Path) -> str:
-    """A file's text.
+    """A file's text, without the mark that some programs begin UTF-8 with.
 
     :raises ToolError: when there is none to read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ToolError(f"cannot read {path}: {reason}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file.
+
+    :raises ToolError: when it cannot be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ToolError(f"cannot write {path}: {error.strerror}") from error
+
+
+def writable(text: str) -> str:
+    """A text that can be written anywhere: JSON can have halves of surrogate pairs, which nothing takes."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def load_document(path: Path, text: str | None = None) -> object:
@@ -74,7 +93,27 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
+def _refuse_endless(text: str) -> None:
+    """Stop at nesting that no row or rule needs, and at what an alias puts within itself."""
+    loader = _LOADER(text)
+    within: list[str | None] = []  # the anchors of all that is open
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                within.append(event.anchor)
+                if len(within) > DEPTH:
+                    raise ValueError(f"it is nested more than {DEPTH} deep")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                within.pop()
+            elif isinstance(event, yaml.AliasEvent) and event.anchor in within:
+                raise ValueError(f"*{event.anchor} stands within itself")
+    finally:
+        loader.dispose()
+
+
 def _load_yaml(text: str) -> object:
+    _refuse_endless(text)
     loader = _LOADER(text)  # it makes nothing but JSON's types
     try:
         node = loader.get_single_node()

@@ -9,10 +9,10 @@ from typing import Any
 from congress.datalog.engine import Engine, TableInfo
 from congress.datalog.explain import show
 from congress.datalog.schema import TableSchema
-from congress.datalog.syntax import Literal
 from congress.datalog.values import Row
 from congress.tools.datafiles import Data, add_rows, flatten
 from congress.tools.errors import ToolError
+from congress.tools.exactness import tables_read
 
 
 def check(body: Mapping[str, Any], engine: Engine, where: str) -> Iterator[str]:
@@ -44,12 +44,7 @@ def refuse_unknown_table(engine: Engine, table: str) -> None:
 
 def _mentioned(engine: Engine) -> set[str]:
     """The tables that bodies of rules read, whether or not anything derives them."""
-    return {
-        f"{item.atom.service or new.policy}:{item.atom.table}"
-        for new in engine.rules()
-        for item in new.rule.body
-        if isinstance(item, Literal)
-    }
+    return {table for new in engine.rules() for table in tables_read(new.rule, new.policy)}
 
 
 def _rows(engine: Engine, table: str, rows: list[object], where: str) -> set[Row]:

@@ -5,14 +5,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from congress.tools.errors import ToolError
 from congress.tools.policytests import Broken, Result
 
 # XML 1.0 has no place for these, not even escaped.
-_FORBIDDEN = {code: None for code in range(32) if code not in (9, 10, 13)}
+_FORBIDDEN = dict.fromkeys((*(set(range(32)) - {9, 10, 13}), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF))
 
 
 def write_junit(path: Path, results: Iterable[Result], broken: Iterable[Broken] = ()) -> None:
-    """Write one suite per test file."""
+    """Write one suite per test file.
+
+    :raises ToolError: when it cannot be written.
+    """
     root = ElementTree.Element("testsuites", name="congress test")
     suites: dict[Path, list[Result]] = {}
     for result in results:
@@ -21,7 +25,10 @@ def write_junit(path: Path, results: Iterable[Result], broken: Iterable[Broken] 
     for file in dict.fromkeys((*suites, *errors)):
         _add_suite(root, str(file), suites.get(file, []), errors.get(file))
     ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    try:
+        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise ToolError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _add_suite(root: ElementTree.Element, file: str, results: list[Result], error: str | None) -> None:

@@ -51,21 +51,31 @@ def read_policy(path: Path) -> PolicyFile:
 
 def _from_document(path: Path, text: str) -> PolicyFile:
     document = load_document(path, text)
-    if not isinstance(document, dict) or not isinstance(document.get("rules", []), list):
+    if not isinstance(document, dict) or not isinstance(document.get("rules"), list):
         raise ToolError(f"{path} is no policy: expected an object with 'name' and a list 'rules'")
     rules: list[Rule] = []
     findings: list[Diagnostic] = []
-    for number, item in enumerate(document.get("rules") or []):
+    for number, item in enumerate(document["rules"]):
         rule = item.get("rule") if isinstance(item, dict) else item
         if not isinstance(rule, str):
             raise ToolError(f"{path}: rules[{number}] has no text; write {{rule: 'p(x) :- q(x)'}}")
         program, found = parse_partial(rule, f"{path}:rules[{number}]")
         rules += program.statements
         findings += found
-    name = str(document.get("name") or _name_of(path))
-    if not is_policy_name(name):
-        raise ToolError(f"{path}: {name!r:.100} cannot name a policy, since no rule could mention it")
-    return PolicyFile(name, str(document.get("kind") or "nonrecursive"), path, tuple(rules), tuple(findings))
+    name = document.get("name") or _name_of(path)
+    refuse_bad_name(name, str(path))
+    return PolicyFile(name, str(document.get("kind") or "nonrecursive").lower(), path, tuple(rules), tuple(findings))
+
+
+def refuse_bad_name(name: object, where: str) -> None:
+    """Stop at what no rule could mention as a policy.
+
+    :raises ToolError: what a name is.
+    """
+    if not isinstance(name, str) or not is_policy_name(name):
+        raise ToolError(
+            f"{where}: {name!r:.100} cannot name a policy; a name is letters, digits, _ and dots between them"
+        )
 
 
 def _name_of(path: Path) -> str:

@@ -15,9 +15,10 @@ A test file is YAML or JSON::
             absent: {"netguard:error": [[s1]]}
 
 ``expect`` has all rows of a table, ``contains`` some, ``absent`` rows that must not be there.  ``now`` sets the time,
-``advance`` (in a step) lets it pass.
+``advance`` (in a step) lets it pass.  In a test with parameters, ``$$`` is a dollar sign.
 """
 
+import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,8 +30,9 @@ from congress.datalog.builtins.moments import parse_duration
 from congress.datalog.diagnostics import DatalogError, PolicyError
 from congress.datalog.engine import Engine
 from congress.tools.datafiles import Data, add_rows, flatten, parse_schemas
-from congress.tools.documents import load_document
+from congress.tools.documents import load_document, writable
 from congress.tools.errors import ToolError
+from congress.tools.exactness import refuse_off
 from congress.tools.expectations import check, refuse_unknown_table
 from congress.tools.policyfiles import read_policies
 from congress.tools.workspace import Workspace, add_data, build, parse_now, schemas_of
@@ -39,16 +41,17 @@ _FILE_KEYS = {"policies", "schema", "tests", "now"}
 _STEP_KEYS = {"insert", "retract", "advance", "expect", "contains", "absent"}
 _TEST_KEYS = {"name", "parameters", "given", "rules", "now", "steps", "expect", "contains", "absent"}
 _ROWS_KEYS = {"given", "insert", "retract", "expect", "contains", "absent"}
-_NAME = re.compile(r"\$(\w+)|\$\{(\w+)\}")
+_NAME = re.compile(r"\$(\w+)|\$\{(\w+)\}|\$(\$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test with one set of parameters."""
+    """One test with one set of parameters; ``error`` says why it cannot be run."""
 
     file: Path
     name: str
     body: Mapping[str, Any]
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,41 +132,51 @@ def read_test_file(path: Path) -> TestFile:
     if not isinstance(document, dict) or not isinstance(document.get("tests"), list):
         raise ToolError(f"{path} is no test file: expected an object with 'policies' and a list 'tests'")
     _refuse_unknown(document, _FILE_KEYS, str(path))
-    names = document.get("policies") or []
-    if not isinstance(names, list):
+    names = document.get("policies")
+    names = [] if names is None else names
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ToolError(f"{path}: 'policies' is a list of file names")
     cases = [case for number, test in enumerate(document["tests"]) for case in _cases(path, number, test)]
-    policies = [path.parent / str(name) for name in names]
-    return TestFile(path, policies, document.get("schema") or {}, document.get("now"), cases)
+    policies = [path.parent / name for name in names]
+    schema = document.get("schema")
+    return TestFile(path, policies, {} if schema is None else schema, document.get("now"), cases)
 
 
 def _cases(path: Path, number: int, test: object) -> Iterator[Case]:
     if not isinstance(test, dict):
         raise ToolError(f"{path}: tests[{number}] is not an object")
     _refuse_unknown(test, _TEST_KEYS, f"{path}: tests[{number}]")
-    name = str(test.get("name") or f"test {number + 1}")
+    name = writable(str(test.get("name") or f"test {number + 1}"))
     parameters = test.get("parameters")
     if parameters is None:
         yield _case(path, name, test)
         return
-    if not isinstance(parameters, list) or not all(isinstance(p, dict) for p in parameters):
-        raise ToolError(f"{path}: the parameters of {name!r} are a list of objects")
+    if not isinstance(parameters, list) or not parameters or not all(isinstance(p, dict) for p in parameters):
+        raise ToolError(f"{path}: the parameters of {name!r} are a list of objects, one or more")
     body = {key: value for key, value in test.items() if key != "parameters"}
     for values in parameters:
         shown = ", ".join(f"{key}={value}" for key, value in values.items())
-        yield _case(path, f"{name} [{shown}]", _fill(body, values, f"{path}: {name}"))
+        try:
+            filled = _fill(body, values)
+        except _NoValue as error:
+            yield Case(path, writable(f"{name} [{shown}]"), {}, f"{path}: {name}: {error}")
+        else:
+            yield _case(path, f"{filled.get('name') or name} [{shown}]", filled)
 
 
 def _case(path: Path, name: str, body: Mapping[str, Any]) -> Case:
     where = f"{path}: {name}"
     _refuse_shapeless(body, where)
-    steps = body.get("steps") or []
+    if not isinstance(body.get("rules"), str | None):
+        raise ToolError(f"{where}: 'rules' is a text, with one rule after the other, not {body['rules']!r:.100}")
+    steps = body.get("steps")
+    steps = [] if steps is None else steps
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         raise ToolError(f"{where}: 'steps' is a list of objects")
     for number, step in enumerate(steps, 1):
         _refuse_unknown(step, _STEP_KEYS, f"{where}: step {number}")
         _refuse_shapeless(step, f"{where}: step {number}")
-    return Case(path, name, body)
+    return Case(path, writable(name), body)
 
 
 def _refuse_shapeless(body: Mapping[str, Any], where: str) -> None:
@@ -175,29 +188,44 @@ def _refuse_shapeless(body: Mapping[str, Any], where: str) -> None:
             pass
 
 
-def _fill(value: Any, values: Mapping[str, Any], where: str) -> Any:
+class _NoValue(Exception):
+    """Parameters cannot be put in."""
+
+
+def _fill(value: Any, values: Mapping[str, Any]) -> Any:
     """Put parameters in: ``$name`` alone becomes the value itself, within a text its text."""
     if isinstance(value, dict):
-        return {_fill_name(key, values, where): _fill(item, values, where) for key, item in value.items()}
+        filled = {_fill_name(key, values): _fill(item, values) for key, item in value.items()}
+        if len(filled) < len(value):
+            raise _NoValue(f"two of {', '.join(map(str, value))} have one name")
+        return filled
     if isinstance(value, list):
-        return [_fill(item, values, where) for item in value]
+        return [_fill(item, values) for item in value]
     if not isinstance(value, str):
         return value
     whole = _NAME.fullmatch(value)
 
     def parameter(found: re.Match[str]) -> Any:
+        if found[3]:
+            return "$"
         name = found[1] or found[2]
         if name not in values:
-            raise ToolError(f"{where}: no parameter {name!r}; there are {', '.join(values) or 'none'}")
+            there = ", ".join(map(str, values)) or "none"
+            raise _NoValue(f"no parameter {name!r}; there are {there}; a dollar sign is $$")
         return values[name]
 
-    return parameter(whole) if whole else _NAME.sub(lambda found: str(parameter(found)), value)
+    return parameter(whole) if whole else _NAME.sub(lambda found: _text_of(parameter(found)), value)
 
 
-def _fill_name(name: Any, values: Mapping[str, Any], where: str) -> Any:
-    filled = _fill(name, values, where)
+def _text_of(value: object) -> str:
+    """A value within a text, as the language writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _fill_name(name: Any, values: Mapping[str, Any]) -> Any:
+    filled = _fill(name, values)
     if isinstance(filled, dict | list):
-        raise ToolError(f"{where}: {name!r} stands for a name, and is no text")
+        raise _NoValue(f"{name!r} stands for a name, and is no text")
     return filled
 
 
@@ -232,6 +260,8 @@ def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
         failures: list[str] = []
         workspace = None
         try:
+            if case.error:
+                raise ToolError(case.error)
             now = parse_now(case.body.get("now") or file.now or "2026-01-01T00:00:00Z")
             workspace = build(policies, schemas, now)
             failures.extend(_run(case, workspace, coverage))
@@ -239,7 +269,7 @@ def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
             if isinstance(error, PolicyError) and workspace is None:
                 raise  # the policies themselves are wrong, not this test
             failures.append(str(error))
-        yield Result(case, tuple(failures), time.perf_counter() - started)
+        yield Result(case, tuple(map(writable, failures)), time.perf_counter() - started)
 
 
 def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
@@ -256,10 +286,18 @@ def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
     for number, step in enumerate(body.get("steps") or [], 1):
         _change(engine, step.get("insert") or {}, step.get("retract") or {}, where)
         if step.get("advance") is not None:
-            engine.advance(engine.now + parse_duration(str(step["advance"])))
+            engine.advance(engine.now + _duration(step["advance"], f"{where}: step {number}"))
+            refuse_off(engine)
         for failure in check(step, engine, where):
             yield f"step {number}: {failure}"
         _cover(workspace, places, coverage)
+
+
+def _duration(value: object, where: str) -> float:
+    seconds = parse_duration(str(value))
+    if seconds < 0:
+        raise ToolError(f"{where}: 'advance' is {value}, but the time does not go back")
+    return seconds
 
 
 def _text(engine: Engine, rule_id: str) -> str:
@@ -286,6 +324,7 @@ def _change(engine: Engine, insert: Mapping[str, Any], retract: Mapping[str, Any
         for table in inserted.rows.keys() | retracted.rows.keys()
     }
     engine.apply(changes)
+    refuse_off(engine)
 
 
 def _rows(engine: Engine, tables: Mapping[str, Any], where: str) -> Data:

@@ -10,12 +10,15 @@ from congress.datalog.builtins.moments import parse_datetime
 from congress.datalog.diagnostics import Diagnostic
 from congress.datalog.engine import Engine, EngineError, NewRule, RuleStatus
 from congress.datalog.explain import show
-from congress.datalog.limits import UNDEFINED_LITERAL
+from congress.datalog.limits import UNDEFINED_LITERAL, Limits
 from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Rule
 from congress.tools.datafiles import Data, read_data, read_schemas
 from congress.tools.errors import ToolError
 from congress.tools.policyfiles import PolicyFile, read_policies
+
+LIMITS = Limits()
+"""What a rule may cost before it is switched off."""
 
 
 @dataclass(slots=True)
@@ -67,9 +70,20 @@ def open_workspace(
     :raises ToolError: when a file cannot be used.
     :raises PolicyError: when a policy is wrong.
     """
-    workspace = build(read_policies(policies), read_schemas(schemas), parse_now(now))
-    add_data(workspace.engine, read_data(data, schemas_of(workspace.engine)))
+    workspace, read = read_workspace(policies, data, schemas, now)
+    add_data(workspace.engine, read)
     return workspace
+
+
+def read_workspace(
+    policies: Iterable[Path], data: Iterable[Path] = (), schemas: Iterable[Path] = (), now: str | None = None
+) -> tuple[Workspace, Data]:
+    """Read everything, and evaluate no row yet.  The rules are held to the tables of the data, declared or not.
+
+    The arguments and errors are those of :func:`open_workspace`.
+    """
+    files, read = read_policies(policies), read_data(data, read_schemas(schemas))
+    return build(files, read.schemas, parse_now(now)), read
 
 
 def parse_now(text: str | None) -> float:
@@ -87,7 +101,7 @@ def build(policies: Iterable[PolicyFile], schemas: Mapping[str, Mapping[str, Tab
 
     :raises PolicyError: with every finding in all files.
     """
-    engine = Engine(now=now, clock=time.perf_counter)
+    engine = Engine(now=now, clock=time.perf_counter, limits=LIMITS)
     workspace = Workspace(engine, list(policies))
     try:
         for policy in workspace.policies:
@@ -108,12 +122,13 @@ def build(policies: Iterable[PolicyFile], schemas: Mapping[str, Mapping[str, Tab
 
 
 def add_data(engine: Engine, data: Data) -> None:
-    """Give an engine schemas and rows."""
+    """Give an engine schemas and rows, all of them or, with an error, none."""
     try:
-        for service, tables in data.schemas.items():
-            engine.set_schema(service, {**(engine.schema(service) or {}), **tables})
-        if data.rows:
-            engine.apply({table: (rows, ()) for table, rows in data.rows.items()})
+        with engine.transaction():
+            for service, tables in data.schemas.items():
+                engine.set_schema(service, {**(engine.schema(service) or {}), **tables})
+            if data.rows:
+                engine.apply({table: (rows, ()) for table, rows in data.rows.items()})
     except EngineError as error:
         raise ToolError(str(error)) from error
 

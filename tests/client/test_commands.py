@@ -118,6 +118,11 @@ def test_services_and_rows(run: Run, shown: Callable[..., Any], tmp_path: Path) 
         {"id": "a", "owner": None, "up": True},
         {"id": "b", "owner": "007", "up": 1.5},
     ]
+    (tmp_path / "rows.csv").write_text("id,id,up\na,b,true\n")
+    assert "the column 'id' is there twice" in run("push", "racks:servers", str(tmp_path / "rows.csv"), code=2)
+    (tmp_path / "rows.csv").write_text("id,owner,up\na,ann,true\n", encoding="utf-8-sig")
+    run("push", "racks:servers", str(tmp_path / "rows.csv"))
+    assert shown("row", "list", "racks:servers") == [{"id": "a", "owner": "ann", "up": True}]
     assert "give a FILE" in run("push", "racks:servers", code=2)
     assert shown("service", "update", "racks", "--disable")["enabled"] is False
     assert shown("service", "update", "racks", "--enable", "--config", "persist=true")["config"] == {

@@ -313,7 +313,7 @@ def test_yaml_holds_what_json_does(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.csv", "", "empty"),
-        ("s.t.csv", "a,b\n1\n", "1 values, the table 2 columns"),
+        ("s.t.csv", "a,b\n1\n", "line 2 has 1 values, the header 2 names"),
         ("a.json", "[1]", "data is an object"),
         ("a.json", '{"t": [[1]]}', "called service:table"),
         ("a.json", '{"s:t": [{"a": [1]}]}', "cannot be a value"),

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from congress.cmd.cli import main
+from congress.datalog.limits import Limits
 
 RULES = """\
 used(t, sum(m)) :- nova:servers(tenant=t, id=s, memory=m)
@@ -138,7 +139,6 @@ GOOD = {"given": SERVERS, "expect": {"q:over": [["acme"]]}}
         ({"tests": [{"expect": [1]}]}, "'expect' is an object, {table: [row, ...]}"),
         ({"tests": [{"absent": {"q:over": 1}}]}, "the rows of q:over are a list"),
         ({"tests": [{"given": {"nova": {"servers": 1}}}]}, "the rows of nova are a list"),
-        ({"tests": [{"parameters": [{"x": [1]}], "given": {"$x": []}}]}, "'$x' stands for a name, and is no text"),
         ({"tests": 1}, "is no test file"),
         ({"tests": [], "policies": "q.policy"}, "'policies' is a list of file names"),
         ({"tests": [{}], "schema": [1]}, "a schema is an object"),
@@ -201,3 +201,117 @@ def test_policies_of_one_name_are_counted_apart(folder: Path, capsys: pytest.Cap
     output = capsys.readouterr().out
     assert "b/p.policy:3: p2(x) :- gone(x)" in output
     assert "4 of 5 rules covered" in output
+
+
+@pytest.mark.parametrize("table", ["nova:servers", "nova"])
+def test_no_rows_say_nothing_of_a_table(folder: Path, capsys: pytest.CaptureFixture[str], table: str) -> None:
+    nothing: dict[str, Any] = {"nova:servers": []} if ":" in table else {"nova": {"servers": []}}
+    rows = [{"id": "s1", "memory": 20, "tenant": "acme"}]
+    later = {"insert": {"nova:servers": rows}, "expect": {"q:over": [["acme"]]}}
+    write_tests(folder / "q_test.yaml", {"given": nothing, "expect": {"q:over": []}, "steps": [later]}, schema=None)
+    assert main(["test"]) == 0, capsys.readouterr().out
+
+
+def test_a_rule_that_does_not_fit_the_given_rows_fails_the_test(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitting = {"given": {"nova:servers": [{"id": "s1", "tenant": "t", "memory": 1}]}, "expect": {"q:over": []}}
+    wrong = {"name": "wrong", "given": {"nova:servers": [{"id": "s1"}]}, "expect": {"q:over": []}}
+    late = {"name": "late", "steps": [{"insert": {"nova:servers": [{"id": "s1"}]}, "expect": {"q:over": []}}]}
+    extra = {"name": "extra", "rules": "x(i) :- nova:servers(idd=i)", **fitting}
+    write_tests(folder / "q_test.yaml", fitting, wrong, late, extra, schema=None)
+    assert main(["test"]) == 1
+    output = capsys.readouterr().out
+    assert "1 passed, 3 failed" in output
+    assert output.count("error[N003]: nova:servers has no column 'tenant'") == 4
+    assert output.count("error[N003]: nova:servers has no column 'idd'") == 1
+
+
+def test_a_rule_over_a_limit_fails_the_test(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("congress.tools.workspace.LIMITS", Limits(rows=2))
+    three = {"nova:servers": [["s1", "a", 1], ["s2", "b", 1], ["s3", "c", 1]]}
+    write_tests(folder / "q_test.yaml", {"given": three, "expect": {"q:over": []}}, {"expect": {"q:over": []}})
+    assert main(["test"]) == 1
+    output = capsys.readouterr().out
+    assert "error[E001]" in output
+    assert "1 passed, 1 failed" in output
+
+
+def test_a_dollar_sign_is_written_twice(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dollars = {
+        "name": "costs $$5",
+        "parameters": [{"v": "x", "up": True}],
+        "rules": "is($up) price(p) :- nova:servers(id=p)",
+        "given": {"nova:servers": [["$$5 and $v", "$$", "$${v}"]]},
+        "expect": {"nova:servers": [["$$5 and ${v}", "$$", "$${v}"]], "q:price": [["$$5 and x"]], "q:is": [[True]]},
+        "absent": {"q:price": [["$$$$5 and x"]]},
+    }
+    plain = {"given": {"nova:servers": [["$5", "$$", 1]]}, "expect": {"nova:servers": [["$5", "$$", 1]]}}
+    write_tests(folder / "q_test.json", dollars, plain)
+    assert main(["test"]) == 0, capsys.readouterr().out
+    assert main(["test", "-k", "costs $5 [v=x"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"given": {"nova:servers": [["$5", "a", 1]]}}, "no parameter '5'; there are x, y; a dollar sign is $$"),
+        ({"given": {"$z": []}}, "no parameter 'z'; there are x, y"),
+        ({"given": {"$z": []}, "parameters": [{"z": [1]}]}, "'$z' stands for a name, and is no text"),
+        ({"given": {"$x": [["s1", "a", 1]], "$y": []}}, "two of $x, $y have one name"),
+    ],
+)
+def test_parameters_that_cannot_be_put_in_fail_their_test_only(
+    folder: Path, capsys: pytest.CaptureFixture[str], body: dict[str, Any], message: str
+) -> None:
+    test = {"parameters": [{"x": "nova:servers", "y": "nova:servers"}], "expect": {}, **body}
+    write_tests(folder / "q_test.json", GOOD, test)
+    assert main(["test"]) == 1
+    output = capsys.readouterr().out
+    assert message in output
+    assert "1 passed, 1 failed in" in output
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ({"rules": ["p(1)", "p(2)"]}, "'rules' is a text, with one rule after the other, not ['p(1)', 'p(2)']"),
+        ({"rules": {"rule": "p(1)"}}, "'rules' is a text"),
+        ({"rules": []}, "'rules' is a text"),
+        ({"parameters": []}, "the parameters of 'test 1' are a list of objects, one or more"),
+        ({"given": {"nova:servers": {"id": [1]}}}, "the rows of nova:servers are a list"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], test: dict[str, Any], message: str
+) -> None:
+    write_tests(folder / "q_test.json", test)
+    assert main(["test"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_time_does_not_go_back(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tests(folder / "q_test.json", {"steps": [{"advance": "-5d"}]}, {"steps": [{"advance": "5d"}]})
+    assert main(["test"]) == 1
+    output = capsys.readouterr().out
+    assert "step 1: 'advance' is -5d, but the time does not go back" in output
+    assert "1 passed, 1 failed in" in output
+
+
+def test_a_report_that_cannot_be_written_is_no_failed_test(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_tests(folder / "q_test.json", GOOD, {"name": "\ud800\x01", "expect": {"q:over": [[1]]}})
+    assert main(["test", "--junit", "nowhere/out.xml"]) == 2
+    output = capsys.readouterr()
+    assert "1 passed, 1 failed" in output.out
+    assert "cannot write nowhere/out.xml: No such file or directory" in output.err
+    assert main(["test", "--junit", "out.xml"]) == 1
+    assert len(ElementTree.parse("out.xml").findall(".//failure")) == 1
+
+
+@pytest.mark.parametrize("percent", ["nan", "-1", "101", "x"])
+def test_coverage_to_reach_is_a_percentage(folder: Path, capsys: pytest.CaptureFixture[str], percent: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["test", f"--fail-under={percent}"])
+    assert "must be a number from 0 to 100" in capsys.readouterr().err

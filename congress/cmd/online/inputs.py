@@ -98,6 +98,9 @@ def _csv(path: str) -> list[Any]:
         header = next(reader, None)
         if not header:
             raise ToolError(f"{path} is empty; its first line has the names of columns")
+        twice = next((name for name in header if header.count(name) > 1), None)
+        if twice is not None:
+            raise ToolError(f"{path}: the column {twice!r} is there twice")
         lines = [[_guess(text) for text in line] for line in reader if line]
     except csv.Error as error:
         raise ToolError(f"{path}: line {reader.line_num}: {error}") from error

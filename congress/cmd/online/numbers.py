@@ -39,3 +39,17 @@ def pause(text: str) -> float:
     :raises argparse.ArgumentTypeError: as with :func:`seconds`.
     """
     return seconds(text, 0.1)
+
+
+def percent(text: str) -> float:
+    """A share of all.
+
+    :raises argparse.ArgumentTypeError: it is no number from 0 to 100.
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0.0 <= found <= 100.0:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 100, not {text!r}")
+    return found
