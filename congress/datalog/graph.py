@@ -79,6 +79,22 @@ class Graph:
     def drop(self, key: str) -> None:
         del self.nodes[key], self.tables[key]
 
+    def tidy(self, keys: Iterable[str]) -> None:
+        """Drop those tables that are empty and that no rule, no stage and no index has to do with any more."""
+        for key in keys:
+            node = self.nodes.get(key)
+            if node is not None and not (
+                node.rules
+                or node.readers
+                or node.inputs
+                or node.outputs
+                or node.given
+                or node.component
+                or node.table.rows
+                or node.table.indexes
+            ):
+                self.drop(key)
+
     # -- edges
 
     def successors(self, node: Node) -> Iterator[tuple[Node, bool]]:
