@@ -90,7 +90,7 @@ class Graph:
                 or node.outputs
                 or node.given
                 or node.component
-                or node.table.rows
+                or (node.table.rows and key != CLOCK)
                 or node.table.indexes
             ):
                 self.drop(key)

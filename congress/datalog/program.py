@@ -359,6 +359,7 @@ class Program:
                 merged, undo = graph.settle(rule)
         except Cycle:
             self._take_apart(rule)
+            tx.on_commit(lambda: graph.tidy(_touched(rule)))
             raise
         tx.on_undo(lambda: self._take_apart(rule))
         tx.on_undo(rule.release)
