@@ -387,19 +387,19 @@ class TemporalGate:
             if span[0] <= now:
                 self._inside.add(row)
                 self._emit(row, 1, acc)
-            for entry in self._entries(row, span):
-                heapq.heappush(self._agenda, entry)
+            self._wait(row, span)
         if len(self._agenda) > 4 * len(self._spans) + SLACK:
             # Rows that left have their entries still, which may not be due for long.
-            self._agenda = [entry for row, span in self._spans.items() for entry in self._entries(row, span)]
-            heapq.heapify(self._agenda)
+            self._agenda = []
+            for row, span in self._spans.items():
+                self._wait(row, span)
 
-    def _entries(self, row: Row, span: tuple[float, float]) -> Iterable[tuple[float, int, Row]]:
-        """When something is yet to be done for a row."""
+    def _wait(self, row: Row, span: tuple[float, float]) -> None:
+        """Enter when something is yet to be done for a row."""
         if row not in self._inside:
-            yield span[0], next(self._order), row
+            heapq.heappush(self._agenda, (span[0], next(self._order), row))
         if span[1] != math.inf:
-            yield span[1], next(self._order), row
+            heapq.heappush(self._agenda, (span[1], next(self._order), row))
 
     def advance(self, acc: MutableMapping[Row, int]) -> Callable[[], None] | None:
         """Do what the time asks for; how to take it back, or None when nothing was due."""
