@@ -47,7 +47,10 @@ def _text(timing: Timing) -> str:
     lines += ["", "rules, dearest first:"]
     for rule in timing.profile.rules:
         text = " ".join(rule.text.split())
-        lines.append(f"  {rule.seconds * 1e3:10.2f} ms {rule.derivations:>10} rows met   {rule.id}: {text:.70}")
+        kept = f" {rule.memory / 2**20:9.2f} MiB" if rule.memory else ""
+        lines.append(
+            f"  {rule.seconds * 1e3:10.2f} ms {rule.derivations:>10} derivations{kept}   {rule.id}: {text:.70}"
+        )
     lines += ["", "tables, largest first:"]
     lines += [
         f"  {t.key:<40} {t.rows:>9} rows {t.memory / 2**20:9.2f} MiB  indexes: {len(t.indexes)}"
@@ -64,7 +67,14 @@ def _document(timing: Timing) -> dict[str, object]:
             {"table": t.table, "rows": t.rows, "median_us": t.median, "worst_us": t.worst} for t in timing.tables
         ],
         "rules": [
-            {"id": r.id, "rule": r.text, "seconds": r.seconds, "derivations": r.derivations, "calls": r.calls}
+            {
+                "id": r.id,
+                "rule": r.text,
+                "seconds": r.seconds,
+                "derivations": r.derivations,
+                "calls": r.calls,
+                "bytes": r.memory,
+            }
             for r in timing.profile.rules
         ],
         "tables": [

@@ -488,16 +488,16 @@ class Generator:
             function = self._param("B", (builtin.name, builtin.arity), builtin.function)
             call = f"{function}({', '.join(given)})"
         arguments = self._tuple(given)
-        caught = f"except UNDEFINED as x: {self._state()}.note({item.source}, {arguments}, x); continue"
+        note = f"{self._state()}.note({item.source}, {arguments}, x)"
         if builtin.many:
             call = f"list({call})"
         if not builtin.outputs:
             self._line(f"try: ok = {call}")
-            self._line(caught)
+            self._undefined(note)
             self._line(f"if {'' if item.negated else 'not '}ok: continue")
             return
         self._line(f"try: o = {call}")
-        self._line(caught)
+        self._undefined(note)
         if item.negated:
             self._negated_outputs(item)
             return
@@ -520,6 +520,15 @@ class Generator:
                 self._line(f"{result} = o")
             for at, arg in enumerate(item.outputs):
                 self._output(arg, f"{result}[{at}]")
+
+    def _undefined(self, note: str) -> None:
+        """Pass over what a built-in has no answer for; it is noted where it comes, not where it goes."""
+        self._line("except UNDEFINED as x:")
+        if self.purpose is Purpose.COUNT:
+            self._line(f"    if sign > 0: {note}")
+        elif self.purpose in (Purpose.NEW, Purpose.CLOSE):
+            self._line(f"    {note}")
+        self._line("    continue")
 
     def _output(self, arg: Arg, expression: str) -> None:
         if isinstance(arg, Const) or arg in self.names:

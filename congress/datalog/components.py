@@ -8,6 +8,7 @@ from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Graph, Node
 from congress.datalog.table import Mode
 from congress.datalog.transaction import Transaction
+from congress.datalog.values import Row
 
 
 def rank(tx: Transaction, merged: list[tuple[Node, Component | None]]) -> None:
@@ -70,11 +71,11 @@ def split(tx: Transaction, graph: Graph, component: Component) -> None:
 def _recount(tx: Transaction, graph: Graph, node: Node) -> None:
     table = node.table
     before = table.rows
-    counts = defaultdict(int, node.given)
+    counts: defaultdict[Row, int] = defaultdict(int)
     for rule in node.rules.values():
         if all(graph.tables[item.table].rows for _, item in rule.core.positives()):
-            rule.run(None, Purpose.COUNT, (), 1, counts)
-    table.rows = {row: counts[row] for row in before}
+            rule.run(None, Purpose.COUNT, (), -1, counts)  # below zero: what has no answer was noted when it came
+    table.rows = {row: node.given.get(row, 0) - counts[row] for row in before}
     table.mode = Mode.COUNTED
 
     def back() -> None:

@@ -149,12 +149,13 @@ class Engine:
         """
         if service in self._definitions.policies or service == "builtin":
             raise EngineError(f"the name {service!r} is taken")
-        before = self._definitions.services.get(service, {})
+        before = self._definitions.services.get(service)
         if before == dict(tables):
             return {}
+        old = before or {}
 
         def change(tx: Transaction) -> None:
-            self._empty(tx, service, [t for t, s in before.items() if t not in tables or tables[t].arity != s.arity])
+            self._empty(tx, service, [t for t, s in old.items() if t not in tables or tables[t].arity != s.arity])
             self._definitions.services[service] = dict(tables)
             tx.on_undo(lambda: self._restore_service(service, before))
             self._program.retry(tx, service)
@@ -179,11 +180,12 @@ class Engine:
 
         return self._transact(change)
 
-    def _restore_service(self, service: str, tables: dict[str, TableSchema]) -> None:
-        if tables:
-            self._definitions.services[service] = tables
+    def _restore_service(self, service: str, tables: dict[str, TableSchema] | None) -> None:
+        """:param tables: None: it was not known."""
+        if tables is None:
+            del self._definitions.services[service]
         else:
-            self._definitions.services.pop(service, None)
+            self._definitions.services[service] = tables
 
     def _empty(self, tx: Transaction, service: str, tables: Iterable[str]) -> None:
         for table in tables:
@@ -237,13 +239,19 @@ class Engine:
         return self._transact(change)
 
     def load(self, table: str, rows: Iterable[Row]) -> Delta:
-        """Replace all rows of a service's table; what stays is no change."""
-        wanted = list(rows)
-        node = self._graph.nodes.get(table)
-        if node is None or not node.table.rows:
-            return self.apply({table: (wanted, ())})
-        keep = set(wanted)
-        return self.apply({table: (wanted, [row for row in node.table.rows if row not in keep])})
+        """Replace all rows of a service's table; what stays is no change.
+
+        :raises EngineError: for an unknown table, or a row that does not fit; nothing changed.
+        """
+        key, arity, wanted, _ = self._checked(table, (rows, ()))
+        there = self._graph.tables[key].rows if key in self._graph.tables else {}
+        keep = set(wanted) if there else set()
+        gone = [row for row in there if row not in keep]
+
+        def change(tx: Transaction) -> None:
+            tx.change_base(self._graph.add(key, arity, Mode.BASE), wanted, gone)
+
+        return self._transact(change)
 
     def add_rules(self, policy: str, text: str, name: str = "<string>") -> list[str]:
         """Parse a text and add all its rules and facts to a policy; their new ids.
@@ -274,7 +282,7 @@ class Engine:
                         tx.on_undo(undo)
                         tx.operate(self._graph.nodes[gate.stage.table], acc)
             clock = self._graph.nodes.get(CLOCK)
-            if clock is not None and clock.readers:
+            if clock is not None:  # who reads it next may come before the time next passes
                 tx.change_base(clock, [(now,)], list(clock.table.rows))
 
         return self._transact(change)
@@ -300,16 +308,11 @@ class Engine:
         >>> with engine.hypothetical():
         ...     delta = engine.apply({"nova:servers": ([row], [])})
         """
-        outer, said = self._outer, self._meter.before
-        self._outer = Transaction(self._graph, self._meter.limits)
-        before = self._meter.before = {}
+        outer = self._open()
         try:
             yield self
         finally:
-            self._outer.undo()
-            self._outer, self._meter.before = outer, said
-            for rule, (errors, count) in before.items():
-                rule.errors, rule.error_count = errors, count
+            self._end(outer, keep=False)
 
     @contextmanager
     def transaction(self) -> Iterator["Engine"]:
@@ -317,19 +320,32 @@ class Engine:
 
         Each change inside returns its own delta.
         """
-        outer = self._outer
-        self._outer = Transaction(self._graph, self._meter.limits)
+        outer = self._open()
         try:
             yield self
         except BaseException:
-            self._outer.undo()
-            self._outer = outer
+            self._end(outer, keep=False)
             raise
+        self._end(outer, keep=True)
+
+    def _open(self) -> Transaction | None:
+        """Begin a transaction for changes to come; the one that it is a part of."""
+        outer, self._outer = self._outer, Transaction(self._graph, self._meter.limits)
+        self._meter.before = self._outer.said
+        return outer
+
+    def _end(self, outer: Transaction | None, *, keep: bool) -> None:
+        """End it: keep the changes or take them back."""
         inner, self._outer = self._outer, outer
-        if outer is not None:
+        assert inner is not None
+        if not keep:
+            inner.undo()
+        elif outer is not None:
             outer.adopt(inner)
         else:
             inner.commit()
+        if outer is not None:
+            self._meter.before = outer.said
 
     # -- reading
 
@@ -510,6 +526,7 @@ class Engine:
         try:
             while True:
                 tx = Transaction(self._graph, self._meter.limits)
+                self._meter.before = tx.said
                 try:
                     for rule_id in barred:
                         if rule_id in self._program.rules:
@@ -530,6 +547,8 @@ class Engine:
         finally:
             self.exceeded = tuple(barred.values())
             barred.clear()
+            if self._outer is not None:
+                self._meter.before = self._outer.said
         delta = {
             key: TableDelta(list(gained), list(lost)) for key, (gained, lost) in tx.deltas.items() if gained or lost
         }

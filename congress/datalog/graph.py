@@ -91,6 +91,22 @@ class Graph:
     def drop(self, key: str) -> None:
         del self.nodes[key], self.tables[key]
 
+    def tidy(self, keys: Iterable[str]) -> None:
+        """Drop those tables that are empty and that no rule, no stage and no index has to do with any more."""
+        for key in keys:
+            node = self.nodes.get(key)
+            if node is not None and not (
+                node.rules
+                or node.readers
+                or node.inputs
+                or node.outputs
+                or node.given
+                or node.component
+                or (node.table.rows and key != CLOCK)
+                or node.table.indexes
+            ):
+                self.drop(key)
+
     # -- edges
 
     def connect(self, rule: RuleNode) -> None:
@@ -112,10 +128,9 @@ class Graph:
     def connect_stages(self, rule: RuleNode) -> None:
         """Put the edges of a rule's stages in."""
         for operator in rule.operators:
-            source, target = self.nodes[operator.stage.source], self.nodes[operator.stage.table]
-            source.outputs.append(operator)
-            target.inputs.append(operator)
-            _tie(source, target, 1, strict=True)
+            self.nodes[operator.stage.source].outputs.append(operator)
+            self.nodes[operator.stage.table].inputs.append(operator)
+            self._tie_stage(operator, 1)
 
     def disconnect(self, rule: RuleNode) -> None:
         """Take a rule's own edges out; its stages stay until :meth:`disconnect_stages`."""
@@ -130,10 +145,12 @@ class Graph:
     def disconnect_stages(self, rule: RuleNode) -> None:
         """Take the edges of a rule's stages out."""
         for operator in rule.operators:
-            source, target = self.nodes[operator.stage.source], self.nodes[operator.stage.table]
-            source.outputs.remove(operator)
-            target.inputs.remove(operator)
-            _tie(source, target, -1, strict=True)
+            self.nodes[operator.stage.source].outputs.remove(operator)
+            self.nodes[operator.stage.table].inputs.remove(operator)
+            self._tie_stage(operator, -1)
+
+    def _tie_stage(self, operator: Operator, number: int) -> None:
+        _tie(self.nodes[operator.stage.source], self.nodes[operator.stage.table], number, strict=True)
 
     # -- levels and components
 
@@ -152,16 +169,26 @@ class Graph:
             for undo in reversed(undos):
                 undo()
 
-        head = self.nodes[rule.core.table]
-        edges = [(head, [(self.nodes[key], key in rule.negatives) for key in body_tables(rule.core)])]
-        edges += [(self.nodes[o.stage.table], [(self.nodes[o.stage.source], True)]) for o in rule.operators]
+        def settle(target: Node, origins: Iterable[tuple[Node, bool]]) -> None:
+            new = [origin for origin, strict in origins if _is_new(target.precedes[origin], strict=strict)]
+            found, undo = self._settle_edges(target, new)
+            undos.append(undo)
+            merged.extend(found)
+
+        # Ties that are not in order yet, and may close a circle, must not be met on the way: one after the other.
+        untied = list(rule.operators)
+        for operator in untied:
+            self._tie_stage(operator, -1)
         try:
-            for target, origins in edges:
-                new = [origin for origin, strict in origins if _is_new(target.precedes[origin], strict=strict)]
-                found, undo = self._settle_edges(target, new)
-                undos.append(undo)
-                merged.extend(found)
+            origins = [(self.nodes[key], key in rule.negatives) for key in body_tables(rule.core)]
+            settle(self.nodes[rule.core.table], origins)
+            while untied:
+                operator = untied.pop(0)
+                self._tie_stage(operator, 1)
+                settle(self.nodes[operator.stage.table], [(self.nodes[operator.stage.source], True)])
         except Cycle:
+            for operator in untied:
+                self._tie_stage(operator, 1)
             go_back()
             raise
         return merged, go_back

@@ -7,8 +7,9 @@ target changed.  Applying a change and then its inverse restores its state.
 
 import heapq
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from itertools import count
+from itertools import count, islice
 from typing import Any, Protocol
 
 from congress.datalog.builtins.moments import parse_datetime
@@ -37,6 +38,17 @@ class Operator(Protocol):
         """How many of these rows of the target come from here."""
         ...
 
+    def memory(self) -> int:
+        """About how many bytes its state takes; values are not counted."""
+        ...
+
+
+SLACK = 16
+"""A heap may hold this many entries more than twice what it needs before those that mean nothing are thrown out."""
+
+SAMPLE = 100
+"""Groups that are looked at to judge the size of all."""
+
 
 # One float is n / 2**1074 with n an integer, so sums over this scale are exact and lose nothing when taken back.
 _SCALE_BITS = 1074
@@ -63,6 +75,8 @@ class _Cell(Protocol):
 
     def value(self) -> Value: ...
 
+    def memory(self) -> int: ...
+
 
 class NoValue(Exception):
     """The aggregate of this group has no value: nothing in it could be aggregated."""
@@ -79,6 +93,9 @@ class _Count:
 
     def value(self) -> Value:
         return self.number
+
+    def memory(self) -> int:
+        return sys.getsizeof(self)
 
 
 class _Sum:
@@ -115,6 +132,9 @@ class _Sum:
     def value(self) -> Value:
         return self.total(1)
 
+    def memory(self) -> int:
+        return sys.getsizeof(self) + sys.getsizeof(self.whole) + sys.getsizeof(self.fractions)
+
 
 class _Average(_Sum):
     __slots__ = ()
@@ -124,43 +144,73 @@ class _Average(_Sum):
 
 
 class _Extreme:
-    """The values of a group with how often each occurs, and per kind a heap whose stale tops are dropped when met.
+    """The values of a group per kind.  Kinds have no order among them: a group that mixes them has no extreme."""
 
-    Kinds have no order among them: a group that mixes them has no extreme.
-    """
-
-    __slots__ = ("_heaps", "_ordered", "_sizes", "_times")
+    __slots__ = ("_kinds", "_ordered")
 
     def __init__(self, ordered: Callable[[Value], Any]) -> None:
-        self._times: dict[Value, int] = {}
-        self._sizes: dict[str, int] = {}
+        self._kinds: dict[str, _Ordered] = {}
         self._ordered = ordered
-        self._heaps: dict[str, list[Any]] = {}
 
     def change(self, value: Value, sign: int) -> None:
         if value is None:
             raise TypeError("null has no order")
         family = _family(value)
-        seen = self._times.get(value, 0) + sign
-        self._sizes[family] = self._sizes.get(family, 0) + sign
-        if not seen:
-            del self._times[value]
-        else:
-            self._times[value] = seen
-            if sign > 0 and seen == 1:
-                heapq.heappush(self._heaps.setdefault(family, []), self._ordered(value))
-        if sign > 0 and sum(1 for size in self._sizes.values() if size) > 1:
+        kept = self._kinds.get(family)
+        if kept is None:
+            kept = self._kinds[family] = _Ordered(self._ordered)
+        kept.change(value, sign)
+        if not kept.times:
+            del self._kinds[family]
+        if sign > 0 and len(self._kinds) > 1:
             raise TypeError("values of different kinds have no order")
 
     def value(self) -> Value:
-        present = [family for family, size in self._sizes.items() if size]
-        if len(present) != 1:
+        if len(self._kinds) != 1:
             raise NoValue
-        heap = self._heaps[present[0]]
-        while heap[0].value not in self._times:
+        (kept,) = self._kinds.values()
+        return kept.first()
+
+    def memory(self) -> int:
+        return sys.getsizeof(self) + sys.getsizeof(self._kinds) + sum(k.memory() for k in self._kinds.values())
+
+
+class _Ordered:
+    """Values of one kind with how often each occurs, and a heap of them.
+
+    A value that leaves stays in the heap until it is met at its top, or until such entries are the most of it.
+    """
+
+    __slots__ = ("_heap", "_ordered", "times")
+
+    def __init__(self, ordered: Callable[[Value], Any]) -> None:
+        self.times: dict[Value, int] = {}
+        self._ordered = ordered
+        self._heap: list[Any] = []
+
+    def change(self, value: Value, sign: int) -> None:
+        seen = self.times.get(value, 0) + sign
+        if not seen:
+            del self.times[value]
+        else:
+            self.times[value] = seen
+            if sign > 0 and seen == 1:
+                heapq.heappush(self._heap, self._ordered(value))
+        if len(self._heap) > 2 * len(self.times) + SLACK:
+            self.times = dict(self.times)  # which takes the room of all that it ever held
+            self._heap = list(map(self._ordered, self.times))
+            heapq.heapify(self._heap)
+
+    def first(self) -> Value:
+        heap = self._heap
+        while heap[0].value not in self.times:
             heapq.heappop(heap)
         best: Value = heap[0].value
         return best
+
+    def memory(self) -> int:
+        entries = len(self._heap) * sys.getsizeof(self._heap[0]) if self._heap else 0
+        return sys.getsizeof(self) + sys.getsizeof(self.times) + sys.getsizeof(self._heap) + entries
 
 
 def _family(value: Value) -> str:
@@ -209,14 +259,28 @@ class Aggregator:
 
     def apply(self, inserted: Iterable[Row], retracted: Iterable[Row], acc: MutableMapping[Row, int]) -> None:
         before: dict[Row, Row | None] = {}
+        overflowing: set[Row] = set()  # groups, before
         for rows, sign in ((retracted, -1), (inserted, 1)):
             for row in rows:
                 key = tuple([row[c] for c in self._keys])
                 if key not in before:
-                    before[key] = self._row(key)
+                    try:
+                        before[key] = self._made(key)
+                    except NoValue:
+                        before[key] = None
+                    except OverflowError:
+                        before[key] = None
+                        overflowing.add(key)
                 self._change(key, row, sign)
         for key, old in before.items():
-            new = self._row(key)
+            try:
+                new = self._made(key)
+            except NoValue:
+                new = None
+            except OverflowError as error:
+                new = None
+                if key not in overflowing:
+                    self._note(-1, key, error)
             if old != new:
                 if old is not None:
                     acc[old] = acc.get(old, 0) - 1
@@ -228,6 +292,17 @@ class Aggregator:
 
     def makes(self, rows: Iterable[Row]) -> int:
         return sum(1 for row in rows if self.row_of(row) == row)
+
+    def memory(self) -> int:
+        groups = self._groups
+        sample = [
+            sys.getsizeof(key)
+            + sys.getsizeof(group)
+            + sys.getsizeof(group.cells)
+            + sum(c.memory() for c in group.cells)
+            for key, group in islice(groups.items(), SAMPLE)
+        ]
+        return sys.getsizeof(groups) + (sum(sample) * len(groups) // len(sample) if sample else 0)
 
     def has(self, row: Row) -> bool:
         """Whether there is a group with the keys of a row of the target."""
@@ -256,15 +331,6 @@ class Aggregator:
                     self._note(-1, (function, row[column]), error)
         if not group.rows:
             del self._groups[key]
-
-    def _row(self, key: Row) -> Row | None:
-        try:
-            return self._made(key)
-        except NoValue:
-            return None
-        except OverflowError as error:
-            self._note(-1, key, error)
-            return None
 
     def _made(self, key: Row) -> Row | None:
         group = self._groups.get(key)
@@ -321,17 +387,29 @@ class TemporalGate:
             if span[0] <= now:
                 self._inside.add(row)
                 self._emit(row, 1, acc)
-            else:
-                heapq.heappush(self._agenda, (span[0], next(self._order), row))
-            if span[1] != math.inf:
-                heapq.heappush(self._agenda, (span[1], next(self._order), row))
+            self._wait(row, span)
+        if len(self._agenda) > 4 * len(self._spans) + SLACK:
+            # Rows that left have their entries still, which may not be due for long.
+            self._agenda = []
+            for row, span in self._spans.items():
+                self._wait(row, span)
+
+    def _wait(self, row: Row, span: tuple[float, float]) -> None:
+        """Enter when something is yet to be done for a row."""
+        if row not in self._inside:
+            heapq.heappush(self._agenda, (span[0], next(self._order), row))
+        if span[1] != math.inf:
+            heapq.heappush(self._agenda, (span[1], next(self._order), row))
 
     def advance(self, acc: MutableMapping[Row, int]) -> Callable[[], None] | None:
         """Do what the time asks for; how to take it back, or None when nothing was due."""
         now = self._now()
+        taken: list[tuple[float, int, Row]] = []
         touched: list[tuple[Row, tuple[float, float], bool]] = []
         while self._agenda and self._agenda[0][0] <= now:
-            _, _, row = heapq.heappop(self._agenda)
+            entry = heapq.heappop(self._agenda)
+            taken.append(entry)
+            row = entry[2]
             span = self._spans.get(row)
             if span is None:
                 continue
@@ -347,9 +425,8 @@ class TemporalGate:
             for row, span, was in reversed(touched):
                 self._spans[row] = span
                 (self._inside.add if was else self._inside.discard)(row)
-                for moment in span:
-                    if math.isfinite(moment):
-                        heapq.heappush(self._agenda, (moment, next(self._order), row))
+            for entry in taken:
+                heapq.heappush(self._agenda, entry)
 
         return undo if touched else None
 
@@ -359,6 +436,11 @@ class TemporalGate:
     def makes(self, rows: Iterable[Row]) -> int:
         made = {tuple([row[c] for c in self._output]) for row in self._inside}
         return sum(1 for row in rows if row in made)
+
+    def memory(self) -> int:
+        spans = len(self._spans) * (sys.getsizeof((0.0, 0.0)) + 2 * sys.getsizeof(0.0))
+        entries = len(self._agenda) * (sys.getsizeof((0.0, 0, ())) + sys.getsizeof(1 << 31))
+        return sum(map(sys.getsizeof, (self._spans, self._inside, self._agenda))) + spans + entries
 
     def _emit(self, row: Row, sign: int, acc: MutableMapping[Row, int]) -> None:
         made = tuple([row[c] for c in self._output])

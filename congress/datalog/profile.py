@@ -20,7 +20,11 @@ class TableProfile:
 
 @dataclass(frozen=True, slots=True)
 class RuleProfile:
-    """What a rule's evaluations took: calls, changed rows given to it, new head rows met, seconds."""
+    """What a rule's evaluations took: calls, changed rows given to it, derivations that came and went, seconds.
+
+    A recursive rule's derivations are counted where the row is new.  ``memory`` is an estimate of what its groups and
+    its rows that wait for their time take (bytes; values are not counted).
+    """
 
     id: str
     policy: str
@@ -30,6 +34,7 @@ class RuleProfile:
     derivations: int
     seconds: float
     error_count: int
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def profile_of(program: Program) -> Profile:
             rules.append(
                 RuleProfile(
                     node.id, node.policy, written.new.rule.text, cost.calls, cost.changed_rows, cost.derivations,
-                    cost.seconds, node.error_count,
+                    cost.seconds, node.error_count, sum(operator.memory() for operator in node.operators),
                 )
             )  # fmt: skip
     return Profile(

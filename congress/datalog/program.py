@@ -371,6 +371,7 @@ class Program:
                 merged, undo = graph.settle(rule)
         except Cycle:
             self._take_apart(rule)
+            tx.on_commit(lambda: graph.tidy(_touched(rule)))
             raise
         tx.on_undo(lambda: self._take_apart(rule))
         tx.on_undo(rule.release)
@@ -453,6 +454,8 @@ class Program:
         tx.on_undo(self.books.strike(written))
         if self.definitions.define(table, columns, -1):
             changed[table] = None
+        if table not in self.definitions.tables:
+            tx.on_commit(lambda: self.graph.tidy((table,)))
         tx.on_undo(lambda: _drop(self.definitions.define(table, columns, 1, action)))
 
     def withdraw(self, tx: Transaction, written: Written) -> None:
@@ -482,6 +485,7 @@ class Program:
             if gates is not None:
                 tx.on_undo(lambda: self.gates.__setitem__(rule_id, gates))
         tx.on_commit(rule.release)
+        tx.on_commit(lambda: graph.tidy(_touched(rule)))
         if component is not None and any(graph.nodes[k].component is component for k in body_tables(rule.core)):
             split(tx, self.graph, component)
 
@@ -571,6 +575,14 @@ def _sources_first(batch: list[Written], *, stable: bool = True) -> list[Written
 
 def _drop(result: object) -> None:
     """Make a call whose result nobody wants one that has none."""
+
+
+def _touched(rule: RuleNode) -> Iterator[str]:
+    """The tables that a rule reads or puts rows into."""
+    yield from body_tables(rule.core)
+    yield rule.core.table
+    for operator in rule.operators:
+        yield operator.stage.table
 
 
 def _head_columns(rule: syntax.Rule, terms: tuple[syntax.Term, ...]) -> tuple[str | None, ...]:

@@ -59,7 +59,7 @@ class Upkeep:
             new = [
                 row
                 for row, number in pending.gains.items()
-                if row not in rows and row not in lost and number > losses.get(row, 0)
+                if row not in rows and row not in lost and number + losses.get(row, 0) > 0
             ]
             if new:
                 # A derivation may have begun with a row that has just gone.

@@ -15,6 +15,7 @@ from congress.datalog.builtins.moments import parse_duration
 from congress.datalog.builtins.registry import BARE_NAMES, Builtin, BuiltinError, Registry
 from congress.datalog.core import Arg, Const, Equal, Item, Negative, Positive, Resolved, Rule, Test, variables
 from congress.datalog.diagnostics import NOWHERE, Diagnostic, Source, Span, register_code
+from congress.datalog.instants import instant_warnings
 from congress.datalog.safety import binds, closure, needs
 from congress.datalog.schema import Column, TableSchema
 from congress.datalog.stages import split_aggregate, split_temporal
@@ -149,6 +150,7 @@ class _Resolver:
         if self.out.errors or self.out.waits or self.faults:
             return self.out
         self.out.warnings += type_warnings(self.rule, self.body, aggregates, self.catalog)
+        self.out.warnings += instant_warnings(self.rule, self.body)
         table = head_table(self.policy, self.rule.head)
         core = Rule(table, args, tuple(self.body))
         core, temporal = split_temporal(core, self.rule_id, by_clock=self.by_clock)

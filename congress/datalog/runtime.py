@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A rule that is in force: its generated functions, how far it may go, what went wrong in it and what it cost."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from congress.datalog.closing import compile_closing, group_of
 from congress.datalog.codegen import UNDEFINED, Compiled, Purpose, RuleState, compile_rule
@@ -43,7 +44,10 @@ class Occurrence:
 
 @dataclass(slots=True)
 class Cost:
-    """What a rule's evaluations took, while profiling."""
+    """What a rule's evaluations took, while profiling.
+
+    Derivations are those that came and went; of a recursive rule, of rows that its table did not have.
+    """
 
     calls: int = 0
     changed_rows: int = 0
@@ -58,13 +62,17 @@ class Meter:
     limits: Limits
     clock: Callable[[], float] | None = None
     profiling: bool = False
-    # Within a hypothetical change: what rules had to say of themselves before it.
-    before: dict["RuleNode", tuple[list[EvaluationError], int]] | None = None
+    # What rules had to say of themselves before the change under way (and before the changes that it is a part of).
+    before: "Said" = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
         """Whether nothing has to be measured around a call."""
         return self.clock is None and not self.profiling
+
+
+Said: TypeAlias = "dict[RuleNode, tuple[list[EvaluationError], int]]"
+"""What rules had to say of themselves: the errors that they keep, and how many there were."""
 
 
 @dataclass(eq=False, slots=True)
@@ -160,14 +168,21 @@ class RuleNode:
 
     def _profiled(self, made: Compiled, delta: Collection[Any], sign: int, acc: Any, skip: Any, changed: Any) -> Any:
         clock = self.meter.clock or float
-        before = len(acc)
+        counts = isinstance(acc, dict)  # which other rules add to as well
+        found: Any = defaultdict(int) if counts else acc
+        before = len(found)
         self.started = clock()
-        result = made.function(delta, sign, acc, skip, changed)
+        result = made.function(delta, sign, found, skip, changed)
         cost = self.cost
         cost.calls += 1
         cost.changed_rows += len(delta)
-        cost.derivations += len(acc) - before
         cost.seconds += clock() - self.started
+        if counts:
+            for row, number in found.items():
+                acc[row] += number
+                cost.derivations += abs(number)
+        else:
+            cost.derivations += len(found) - before
         return result
 
     def count(self, occurrence: Occurrence, delta: Collection[Any], sign: int, acc: Any) -> None:
@@ -227,7 +242,7 @@ class RuleNode:
 
     def note(self, literal: int, inputs: tuple[Any, ...], error: Exception) -> None:
         before = self.meter.before
-        if before is not None and self not in before:
+        if self not in before:
             before[self] = (list(self.errors), self.error_count)
         self.error_count += 1
         if len(self.errors) < KEPT_ERRORS:

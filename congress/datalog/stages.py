@@ -24,12 +24,12 @@ from congress.datalog.core import (
     Test,
     variables,
 )
+from congress.datalog.linear import FLIPPED, Step, isolate, step_of
 
 CLOCK = "builtin:now"
 """The table of one row, the time in seconds since the epoch, for rules that cannot be cut."""
 
 NOW = "$now"
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _AGE_TESTS = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 _NOW_TESTS = {f"datetime_{name}": op for name, op in _AGE_TESTS.items()}
@@ -52,39 +52,56 @@ def split_temporal(rule: Rule, rule_id: str, *, by_clock: bool) -> tuple[Rule, t
         found = None if by_clock else _as_guard(rule, item)
         if found is None:
             return _read_clock(rule), ()
-        guard, test = found
+        guard, tests = found
         guards.append(guard)
-        dropped |= {id(item), id(test)}
+        dropped |= {id(item), *map(id, tests)}
     body = tuple(item for item in rule.body if id(item) not in dropped)
     return replace(rule, body=body), tuple(guards)
 
 
-def _as_guard(rule: Rule, item: Test) -> tuple[OpenGuard, Test] | None:
-    """The guard that ``age(c, v)`` or ``now(v)`` and the one comparison of v make together."""
+def _as_guard(rule: Rule, item: Test) -> tuple[OpenGuard, list[Test]] | None:
+    """The guard that ``age(c, v)`` or ``now(v)`` and the one comparison of v make together, and all that it is for.
+
+    Between an age and its comparison, there may be steps that compute something of it with constants.
+    """
     name = item.builtin.name
     operators = {"age": _AGE_TESTS, "now": _NOW_TESTS}.get(name)
     if operators is None or item.negated or not isinstance(item.outputs[0], str):
         return None
     moving = item.outputs[0]
-    users = [other for other in rule.body if other is not item and moving in _mentions(other)]
-    if len(users) != 1 or moving in rule.args:
-        return None
-    test = users[0]
-    if not isinstance(test, Test) or test.builtin.name not in operators or test.builtin.temporal:
+    steps: list[Step] = []
+    tests = [item]
+    while True:
+        users = [other for other in rule.body if other is not tests[-1] and moving in _mentions(other)]
+        test = users[0] if len(users) == 1 and moving not in rule.args else None
+        if not isinstance(test, Test) or test.builtin.temporal:
+            return None
+        tests.append(test)
+        step = step_of(test, moving) if name == "age" else None
+        if step is None:
+            break
+        steps.append(step)
+        moving = step.made
+    if test.builtin.name not in operators:
         return None
     op = operators[test.builtin.name]
     left, right = test.inputs
     if left == right:
         return None
     if right == moving:
-        op, left, right = _FLIPPED[op], right, left
+        op, left, right = FLIPPED[op], right, left
     if any(right in other.outputs for other in rule.body if isinstance(other, Test) and other.builtin.temporal):
         return None  # both sides move
     if test.negated:
         op = _NEGATED[op]
-    if name == "age":
-        return (op, item.inputs[0], right, False, test.source), test
-    return (op, right, Const(0), True, test.source), test
+    if name == "now":
+        return (op, right, Const(0), True, test.source), tests
+    if steps:
+        isolated = isolate(op, right, steps)
+        if isolated is None:
+            return None
+        op, right = isolated
+    return (op, item.inputs[0], right, False, test.source), tests
 
 
 def _mentions(item: Item) -> set[str]:

@@ -16,7 +16,7 @@ from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Graph, Node
 from congress.datalog.limits import TABLE_LIMIT, LimitExceeded, Limits
 from congress.datalog.recursion import Upkeep
-from congress.datalog.runtime import Occurrence, RuleNode
+from congress.datalog.runtime import Occurrence, RuleNode, Said
 from congress.datalog.table import Mode, Table
 from congress.datalog.values import Row
 
@@ -39,7 +39,7 @@ class Pending:
 
     def side(self, sign: int, ranked: bool) -> tuple[defaultdict[Row, int], int]:
         """Where contributions of this sign go, and the number to add for each."""
-        return (self.losses, 1) if ranked and sign < 0 else (self.gains, sign)
+        return (self.losses if ranked and sign < 0 else self.gains), sign
 
 
 class Transaction:
@@ -49,6 +49,7 @@ class Transaction:
         self.graph = graph
         self.limits = limits
         self.deltas: dict[str, tuple[Numbers, Numbers]] = {}
+        self.said: Said = {}  # by rules that noted something, before they did
         self._journal: list[Callable[[], None]] = []
         self._afterwards: list[Callable[[], None]] = []
         self._pending: dict[str, Pending] = {}
@@ -77,6 +78,9 @@ class Transaction:
         self._afterwards = []
         while self._journal:
             self._journal.pop()()
+        for rule, (errors, number) in self.said.items():
+            rule.errors, rule.error_count = errors, number
+        self.said.clear()
         self.deltas = {}
         self._pending.clear()
         self._agenda.clear()
@@ -86,6 +90,8 @@ class Transaction:
         self._journal.extend(other._journal)
         self._afterwards.extend(other._afterwards)
         other._journal, other._afterwards = [], []
+        for rule, said in other.said.items():
+            self.said.setdefault(rule, said)
 
     # -- entry points
 
@@ -127,7 +133,7 @@ class Transaction:
         kept = {row: number for row, number in changes.items() if number}
         for row, number in kept.items():
             if ranked and number < 0:
-                pending.losses[row] -= number
+                pending.losses[row] += number
             else:
                 pending.gains[row] += number
         self._change_given(node, kept)
@@ -362,7 +368,7 @@ class Transaction:
         pending = self._pending.get(node.key) or self.pending(node)
         pending.rule = rule
         if sign < 0 and pending.losses is not pending.gains:
-            return pending.losses, 1
+            return pending.losses, sign
         return pending.gains, sign
 
     # -- finishing tables

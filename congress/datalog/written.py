@@ -98,16 +98,22 @@ class Books:
         """Take in a rule that is new."""
         written.number = next(self._numbers)
         self._enter(written)
-        return lambda: self._strike(written)
+
+        def back() -> None:
+            self._strike(written)
+
+        return back
 
     def strike(self, written: Written) -> Undo:
         """Strike a rule out."""
-        self._strike(written)
+        services = self._strike(written)
 
         def back() -> None:
             self._in_order = False
             self._enter(written)
             self.sort(written)
+            for service in services:
+                self._mention(service, written)
 
         return back
 
@@ -117,11 +123,15 @@ class Books:
         self.rules[new.id] = written
         self._by_policy.setdefault(new.policy, {})[new.id] = written
 
-    def _strike(self, written: Written) -> None:
+    def _strike(self, written: Written) -> list[str]:
+        """Let nothing be left of a rule; the services that it was listed under."""
         new = written.new
-        del self._shapes[written.shape], self.rules[new.id], self._by_policy[new.policy][new.id]
+        del self._shapes[written.shape], self.rules[new.id]
+        _take_out(self._by_policy, new.policy, new.id)
         self.waiting.pop(new.id, None)
         self.circular.pop(new.id, None)
+        names = {item.atom.service for item in new.rule.body if isinstance(item, syntax.Literal)}
+        return [name for name in names if name is not None and _take_out(self._by_service, name, new.id)]
 
     def sort(self, written: Written) -> None:
         """Enter a rule among those that wait and those in a circle, or strike it out there."""
@@ -136,7 +146,10 @@ class Books:
     def mention(self, written: Written) -> None:
         """Remember which services a rule reads."""
         for service in written.resolution.services:
-            self._by_service.setdefault(service, {})[written.new.id] = None
+            self._mention(service, written)
+
+    def _mention(self, service: str, written: Written) -> None:
+        self._by_service.setdefault(service, {})[written.new.id] = None
 
     def mentioning(self, service: str) -> list[Written]:
         """The rules that read tables of a service, in the order they came."""
@@ -156,3 +169,14 @@ class Books:
             for item in written.new.rule.body:
                 if isinstance(item, syntax.Literal) and item.atom.service in written.resolution.services:
                     yield item.atom.name
+
+
+def _take_out(listed: dict[str, dict[str, Any]], name: str, rule_id: str) -> bool:
+    """Take a rule out of a list of that name, which goes with its last; whether it was there."""
+    rules = listed.get(name, {})
+    if rule_id not in rules:
+        return False
+    del rules[rule_id]
+    if not rules:
+        del listed[name]
+    return True

@@ -178,6 +178,8 @@ TEMPORAL = [
     ("q", "u1(x, y) :- s:made(x, at), y = age(at)."),
     ("q", "u2(x, y, x) :- s:made(x, a), s:made(y, b), age(a) < age(b), p:t1(x, y)."),
     ("p", "flag() :- s:made(x, at), age(at) > 12, not p:t0(x)."),
+    ("p", "t0(x) :- s:made(x, at), (age(at) - 2) * 3 >= 20."),
+    ("q", "u0(x) :- s:made(x, at), left = 25 - age(at), left / 5 < 2, not s:a(x)."),
 ]
 
 

@@ -66,7 +66,7 @@ def test_built_ins_take_and_make_what_their_examples_do(builtin: Builtin) -> Non
             continue
         rule = parse_rule(f'p("x") :- builtin:{example.literal}')
         found = resolve(rule, "p", "r", engine._definitions)
-        assert not [w for w in found.warnings if w.code[:3] == "W10"], example.literal
+        assert not [w for w in found.warnings if w.code[:3] == "W10" and w.code != "W108"], example.literal
         inputs = [
             arg.value
             for item in (found.resolved.rule.body if found.resolved else ())

@@ -723,3 +723,42 @@ def test_what_could_be_no_rule_is_no_query(text: str, found: list[str]) -> None:
     with pytest.raises(PolicyError) as caught:
         engine.query("p", text)
     assert [f"{d.code} {d.line}:{d.column}" for d in caught.value.diagnostics] == found
+
+
+# -- loading, and services without tables
+
+
+def test_a_load_takes_what_a_change_takes() -> None:
+    engine = make(a=["x"])
+    engine.load("s:a", [(1,), (2,)])
+    delta = engine.load("s:a", [(True,)])  # type: ignore[list-item]  # as a caller has it
+    assert rows(engine, "s:a") == {(TRUE,)}
+    assert set(delta["s:a"].retractions) == {(1,), (2,)}
+    engine.load("s:a", iter([[1], [TRUE]]))  # type: ignore[list-item]  # as JSON has it
+    assert rows(engine, "s:a") == {(1,), (TRUE,)}
+    with pytest.raises(EngineError, match="does not fit"):
+        engine.load("s:a", [([1],)])  # type: ignore[list-item]  # which is refused
+    with pytest.raises(EngineError, match="no service"):
+        engine.load("s:b", [])
+    assert rows(engine, "s:a") == {(1,), (TRUE,)}
+    assert set(engine.load("s:a", [])["s:a"].retractions) == {(1,), (TRUE,)}
+
+
+def test_a_service_without_tables_is_known() -> None:
+    engine = make("q(x) :- empty:t(x)")
+    assert engine.status("r1").diagnostics[0].code == "N001"
+    engine.set_schema("empty", {})
+    assert engine.schema("empty") == {}
+    assert engine.status("r1").diagnostics[0].code == "N002"
+    with engine.hypothetical():
+        engine.set_schema("empty", schemas({"t": ["x"]}))
+    assert engine.schema("empty") == {}
+    with engine.hypothetical():
+        engine.delete_service("empty")
+        assert engine.schema("empty") is None
+    assert engine.schema("empty") == {}
+    with pytest.raises(EngineError, match="taken"):
+        engine.create_policy("empty")
+    with engine.hypothetical():
+        engine.set_schema("new", {})
+    assert engine.schema("new") is None

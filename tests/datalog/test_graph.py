@@ -112,3 +112,16 @@ def test_it_stays_in_order(script: list[tuple[str, list[str] | list[int] | None]
     for what, given_ in script:
         grown.take(what, given_)
         check(grown.engine._graph)
+
+
+def test_a_circle_through_a_stage_is_found_while_other_ties_are_put_in_order() -> None:
+    grown = Grown()
+    for what, given_ in (
+        ("add", ["t0(x) :- s:a(x)"]),
+        ("remove", [0]),
+        ("add", ["t1(x) :- s:a(x), t0(x)"]),
+        ("add", ["t2(x) :- s:a(x)", "t0(count(x)) :- s:a(x), t0(x), t2(x)"]),
+    ):
+        grown.take(what, given_)
+        check(grown.engine._graph)
+    assert [new.rule.text for new in grown.engine.rules()] == ["t1(x) :- s:a(x), t0(x)"]

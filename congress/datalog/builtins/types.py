@@ -2,7 +2,7 @@
 """Kinds of values, and from one kind to another."""
 
 from congress.datalog.builtins.arithmetic import parse_float, parse_integer
-from congress.datalog.builtins.kinds import as_text, integer, is_number, show, text
+from congress.datalog.builtins.kinds import as_text, finite, integer, is_number, show, text
 from congress.datalog.builtins.registry import BuiltinError
 from congress.datalog.builtins.shelf import Shelf, gives, undefined
 from congress.datalog.values import FALSE, TRUE, Bool, Value
@@ -51,12 +51,13 @@ def to_string(a: Value) -> Value:
     "to_int(a: scalar -> number: integer)",
     gives('to_int(" 12 ", x)', x=12),
     gives("to_int(2.0, x)", x=2),
+    undefined("to_int(1e300, x)"),
     undefined("to_int(2.5, x)"),
     undefined('to_int("twelve", x)'),
 )
 def to_int(a: Value) -> Value:
     """The integer that a string shows, or a number that has no fraction.  (``int`` cuts a fraction off.)"""
-    return integer(a) if is_number(a) else parse_integer(text(a))
+    return finite(integer(a)) if is_number(a) else parse_integer(text(a))
 
 
 @types(
