@@ -301,7 +301,7 @@ class Engine:
         ...     delta = engine.apply({"nova:servers": ([row], [])})
         """
         outer, said = self._outer, self._meter.before
-        self._outer = Transaction(self._graph, self._meter.limits)
+        self._outer = Transaction(self._graph, self._meter)
         before = self._meter.before = {}
         try:
             yield self
@@ -318,7 +318,7 @@ class Engine:
         Each change inside returns its own delta.
         """
         outer = self._outer
-        self._outer = Transaction(self._graph, self._meter.limits)
+        self._outer = Transaction(self._graph, self._meter)
         try:
             yield self
         except BaseException:
@@ -457,11 +457,11 @@ class Engine:
 
     def start_profile(self) -> None:
         """Count and time what rules do from now on (needs the engine's ``clock`` for times)."""
-        self._meter.profiling = True
+        self._meter.profile(on=True)
 
     def stop_profile(self) -> None:
         """Count and time no more; what was counted stays."""
-        self._meter.profiling = False
+        self._meter.profile(on=False)
 
     def derives(self, rule_id: str) -> bool:
         """Whether a rule derives any row from the present tables (a fact always does)."""
@@ -509,12 +509,11 @@ class Engine:
         barred = self._program.barred
         try:
             while True:
-                tx = Transaction(self._graph, self._meter.limits)
+                self._meter.turn += 1
+                tx = Transaction(self._graph, self._meter)
                 try:
-                    for rule_id in barred:
-                        if rule_id in self._program.rules:
-                            self._program.switch_off(tx, rule_id)
-                            tx.run()
+                    if barred:
+                        self._program.switch_off(tx)
                     change(tx)
                     tx.run()
                     break
