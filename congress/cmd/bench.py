@@ -6,7 +6,7 @@ import json
 
 from cliff.command import Command
 
-from congress.cmd.arguments import Progress, add_data, add_policies
+from congress.cmd.arguments import Progress, add_data, add_policies, limits_of
 from congress.tools.errors import ToolError
 from congress.tools.timing import Timing, time_workspace
 from congress.tools.workspace import open_workspace
@@ -28,7 +28,8 @@ class Bench(Command):  # type: ignore[misc]  # cliff has no type information
         if not parsed_args.data:
             raise ToolError("there is nothing to evaluate: name rows with --data")
         with Progress("loading, evaluating and changing rows"):
-            workspace = open_workspace(parsed_args.policies, (), parsed_args.schema, parsed_args.now)
+            limits = limits_of(parsed_args)
+            workspace = open_workspace(parsed_args.policies, (), parsed_args.schema, parsed_args.now, limits)
             timing = time_workspace(workspace, parsed_args.data)
         print(json.dumps(_document(timing), indent=2) if parsed_args.format == "json" else _text(timing))
         return 0

@@ -12,8 +12,8 @@ each head row it finds is its *purpose*:
 * ``FIND``: given a head row, yield (variables, matched rows) of each such derivation.
 
 Constants, tables, indexes and built-ins are parameters of the generated source, so rules of one shape share one
-compilation.  Loops over more than one row count down by the rows they visit, and calls of built-ins by one; where nothing is left
-they ask for more, and limits are checked.
+compilation.  Loops over more than one row count down by the rows they visit, and calls of built-ins by one; where
+nothing is left they ask for more, and limits are checked.
 """
 
 from collections import Counter

@@ -336,9 +336,7 @@ class RuleNode:
         self.looked = now
 
     def _late(self) -> LimitExceeded:
-        return LimitExceeded(
-            self.id, TIME_LIMIT, f"one evaluation took longer than {self.meter.limits.seconds} s"
-        )
+        return LimitExceeded(self.id, TIME_LIMIT, f"one evaluation took longer than {self.meter.limits.seconds} s")
 
     # -- called by generated code
 

@@ -68,8 +68,12 @@ class Console:
         line = line.strip()
         if not line:
             return []
+        before = self.engine.exceeded
         try:
-            return list(self._dispatch(line))
+            found = list(self._dispatch(line))
+            if self.engine.exceeded is not before:
+                found += [finding.render() for finding in self.engine.exceeded]
+            return found
         except (DatalogError, ToolError) as error:
             return [str(error)]
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from congress.datalog.builtins.moments import parse_datetime
-from congress.datalog.diagnostics import Diagnostic
+from congress.datalog.diagnostics import Diagnostic, PolicyError
 from congress.datalog.engine import Engine, EngineError, NewRule, RuleStatus
 from congress.datalog.explain import show
-from congress.datalog.limits import UNDEFINED_LITERAL
+from congress.datalog.limits import UNDEFINED_LITERAL, Limits
 from congress.datalog.schema import TableSchema
 from congress.datalog.syntax import Rule
 from congress.tools.datafiles import Data, read_data, read_schemas
 from congress.tools.errors import ToolError
 from congress.tools.policyfiles import PolicyFile, read_policies
+
+LIMITS = Limits(rows=5_000_000, seconds=20.0)
+"""Those of the daemon, unless it is configured otherwise."""
 
 
 @dataclass(slots=True)
@@ -59,15 +62,19 @@ def _passed_over(rule: Rule, status: RuleStatus) -> Diagnostic:
 
 
 def open_workspace(
-    policies: Iterable[Path], data: Iterable[Path] = (), schemas: Iterable[Path] = (), now: str | None = None
+    policies: Iterable[Path],
+    data: Iterable[Path] = (),
+    schemas: Iterable[Path] = (),
+    now: str | None = None,
+    limits: Limits = LIMITS,
 ) -> Workspace:
     """Read everything and evaluate it.
 
     :param now: the time that rules see; the real one by default.
     :raises ToolError: when a file cannot be used.
-    :raises PolicyError: when a policy is wrong.
+    :raises PolicyError: when a policy is wrong, or a rule goes over a limit.
     """
-    workspace = build(read_policies(policies), read_schemas(schemas), parse_now(now))
+    workspace = build(read_policies(policies), read_schemas(schemas), parse_now(now), limits)
     add_data(workspace.engine, read_data(data, schemas_of(workspace.engine)))
     return workspace
 
@@ -82,12 +89,17 @@ def parse_now(text: str | None) -> float:
         raise ToolError(f"{text!r} is no date and time; write it as 2026-01-31T12:00:00Z") from error
 
 
-def build(policies: Iterable[PolicyFile], schemas: Mapping[str, Mapping[str, TableSchema]], now: float) -> Workspace:
+def build(
+    policies: Iterable[PolicyFile],
+    schemas: Mapping[str, Mapping[str, TableSchema]],
+    now: float,
+    limits: Limits = LIMITS,
+) -> Workspace:
     """An engine with these policies, added as one transaction.
 
-    :raises PolicyError: with every finding in all files.
+    :raises PolicyError: with every finding in all files, or with each rule that goes over a limit.
     """
-    engine = Engine(now=now, clock=time.perf_counter)
+    engine = Engine(limits=limits, now=now, clock=time.perf_counter)
     workspace = Workspace(engine, list(policies))
     try:
         for policy in workspace.policies:
@@ -104,16 +116,31 @@ def build(policies: Iterable[PolicyFile], schemas: Mapping[str, Mapping[str, Tab
             workspace.rules[rule_id] = (rule.source.name, line)
             new.append(NewRule(policy.name, rule, rule_id))
     engine.apply(add=new, findings=[finding for policy in workspace.policies for finding in policy.findings])
+    refuse_exceeded(engine)
     return workspace
 
 
+def refuse_exceeded(engine: Engine) -> None:
+    """Complain of rules that the last change took over a limit: without them, answers are not what was asked for.
+
+    :raises PolicyError: with each of them.
+    """
+    if engine.exceeded:
+        raise PolicyError(engine.exceeded)
+
+
 def add_data(engine: Engine, data: Data) -> None:
-    """Give an engine schemas and rows."""
+    """Give an engine schemas and rows.
+
+    :raises PolicyError: when a rule goes over a limit.
+    """
     try:
         for service, tables in data.schemas.items():
             engine.set_schema(service, {**(engine.schema(service) or {}), **tables})
+            refuse_exceeded(engine)
         if data.rows:
             engine.apply({table: (rows, ()) for table, rows in data.rows.items()})
+            refuse_exceeded(engine)
     except EngineError as error:
         raise ToolError(str(error)) from error
 
