@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A rule that is in force: its generated functions, how far it may go, what went wrong in it and what it cost."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ KEPT_ERRORS = 5
 
 FIRST = 50
 """Rows that a rule visits in a change before it first looks at the clock: each may take long."""
+
+FEW = 20
+"""Changed rows that are no reason to look at the clock: should they lead to many rows, these are."""
 
 LOOKS = 100
 """So many times within its limit of time a rule has to look at the clock."""
@@ -124,14 +128,16 @@ class RuleNode:
     turn: int = -1  # the change that the next four are of
     work: int = 0
     spent: float = 0.0  # seconds of calls that are done
-    started: float = 0.0  # when the present call would have begun, had it been the only one
+    started: float = 0.0  # when the present call would have begun, had it been the only one; inf: ask when it matters
     looked: float = 0.0
     most: int = 0  # work
+    limit: float = 0.0  # seconds
     held: dict[tuple[str, tuple[int, ...]], Index] = field(default_factory=dict)
     state: RuleState = field(init=False)
 
     def __post_init__(self) -> None:
         self.most = self.meter.limits.work
+        self.limit = self.meter.limits.seconds or 0.0
         self.state = RuleState(self._spend, self.note, self.meter.limits.chunk, self.meter.limits.rows)
         self.positives = self._occurrences(Positive)
         self.negatives = self._occurrences(Negative)
@@ -194,14 +200,15 @@ class RuleNode:
         made = self.functions.get((start, purpose)) or self.compiled(start, purpose)
         if self.meter.idle:
             return made.function(delta, sign, acc, skip, changed)
+        if not self.meter.profiling:
+            return self._measured(made.function, delta, sign, acc, skip, changed)
         before, spent = len(acc), self.spent if self.turn == self.meter.turn else 0.0
         result = self._measured(made.function, delta, sign, acc, skip, changed)
-        if self.meter.profiling:
-            cost = self.cost
-            cost.calls += 1
-            cost.changed_rows += len(delta)
-            cost.derivations += len(acc) - before
-            cost.seconds += self.spent - spent
+        cost = self.cost
+        cost.calls += 1
+        cost.changed_rows += len(delta)
+        cost.derivations += len(acc) - before
+        cost.seconds += self.spent - spent
         return result
 
     def lacks(self, rows: list[Row], below: int) -> list[Row]:
@@ -251,6 +258,9 @@ class RuleNode:
         if occurrence.count is None:
             occurrence.count = self.compiled(occurrence.start, Purpose.COUNT).function
         if self.meter.idle:
+            occurrence.count(delta, sign, acc, skip)
+        elif len(delta) < FEW and not self.meter.profiling:
+            self.started = math.inf
             occurrence.count(delta, sign, acc, skip)
         else:
             self.run(occurrence.start, Purpose.COUNT, delta, sign, acc, skip)
@@ -305,8 +315,7 @@ class RuleNode:
         """
         self.spent += seconds
         self.meter.busy += seconds
-        limit = self.meter.limits.seconds
-        if self.meter.timed and self.meter.bounded and limit is not None and self.spent > limit:
+        if self.meter.timed and self.meter.bounded and self.spent > self.limit:
             raise self._late()
 
     def _measured(self, call: Callable[..., Any], *args: Any) -> Any:
@@ -317,16 +326,21 @@ class RuleNode:
         self.looked = now = clock()
         self.started = now - self.spent
         result = call(*args)
-        self.charge(clock() - now)
+        took = clock() - now
+        meter.busy += took
+        self.spent += took
+        if meter.timed and meter.bounded and self.spent > self.limit:
+            raise self._late()
         return result
 
     def _look(self, share: float = 1.0) -> None:
         """Look at the clock, and see to it that the next look is neither far off nor too near."""
         meter, state = self.meter, self.state
-        seconds = meter.limits.seconds
+        seconds = self.limit
         assert meter.clock is not None
-        assert seconds is not None
         now = meter.clock()
+        if self.started == math.inf:
+            self.started, self.looked = now - self.spent, now
         if meter.bounded and now - self.started > seconds / share:
             raise self._late()
         if (now - self.looked) * LOOKS > seconds:
@@ -336,7 +350,7 @@ class RuleNode:
         self.looked = now
 
     def _late(self) -> LimitExceeded:
-        return LimitExceeded(self.id, TIME_LIMIT, f"one evaluation took longer than {self.meter.limits.seconds} s")
+        return LimitExceeded(self.id, TIME_LIMIT, f"one evaluation took longer than {self.limit} s")
 
     # -- called by generated code
 

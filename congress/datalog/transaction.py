@@ -144,10 +144,9 @@ class Transaction:
             return
         counts = self.counts(node, [other for other in node.rules.values() if other is not rule])
         pending.gains.clear()
-        for row, number in node.table.rows.items():
-            if change := counts.pop(row, 0) - number:
-                pending.gains[row] = change
-        pending.gains.update(counts)
+        pending.gains.update({row: -number for row, number in node.table.rows.items()})
+        for row, number in counts.items():
+            pending.gains[row] += number
 
     def counts(self, node: Node, rules: Iterable[RuleNode]) -> dict[Row, int]:
         """How many derivations each row of a table has by these of its rules, its facts and stages."""
