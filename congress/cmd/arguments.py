@@ -2,11 +2,14 @@
 """Arguments that several commands have in common."""
 
 import argparse
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from congress.datalog.diagnostics import Diagnostic
-from congress.tools.workspace import Workspace, open_workspace
+from congress.datalog.limits import Limits
+from congress.tools.workspace import LIMITS, Workspace, open_workspace
 
 
 def add_policies(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -27,6 +30,41 @@ def add_policies(parser: argparse.ArgumentParser, *, required: bool = True) -> N
         metavar="FILE",
         help="tables of cloud services: {service: {table: [column, ...]}} in YAML or JSON",
     )
+    add_limits(parser)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """How far a rule may go before it is said to have no end."""
+    parser.add_argument(
+        "--max-table-rows",
+        type=_positive(int),
+        default=LIMITS.rows,
+        metavar="ROWS",
+        help=f"rows that one derived table may have; {LIMITS.rows:,} by default",
+    )
+    parser.add_argument(
+        "--max-rule-seconds",
+        type=_positive(float),
+        default=LIMITS.seconds,
+        metavar="SECONDS",
+        help=f"time that one rule may take for one change; {LIMITS.seconds:g} by default",
+    )
+
+
+def limits_of(parsed: argparse.Namespace) -> Limits:
+    """The limits that the arguments set."""
+    return Limits(rows=parsed.max_table_rows, seconds=parsed.max_rule_seconds)
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not (value > 0 and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"{text} is not above zero")
+        return value
+
+    number.__name__ = kind.__name__
+    return number
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +85,11 @@ def workspace_of(parsed: argparse.Namespace) -> Workspace:
     """The workspace that the arguments describe, with warnings printed."""
     with Progress("reading and evaluating"):
         workspace = open_workspace(
-            parsed.policies, getattr(parsed, "data", ()), parsed.schema, getattr(parsed, "now", None)
+            parsed.policies,
+            getattr(parsed, "data", ()),
+            parsed.schema,
+            getattr(parsed, "now", None),
+            limits_of(parsed),
         )
     show_findings(workspace.findings() + workspace.passed_over())
     return workspace

@@ -6,7 +6,7 @@ import json
 
 from cliff.command import Command
 
-from congress.cmd.arguments import Progress, add_data, add_policies, show_findings
+from congress.cmd.arguments import Progress, add_data, add_policies, limits_of, show_findings
 from congress.cmd.cli import FAILED
 from congress.tools.errors import ToolError
 from congress.tools.exactness import off_rules
@@ -30,8 +30,9 @@ class Bench(Command):  # type: ignore[misc]  # cliff has no type information
         if not parsed_args.data:
             raise ToolError("there is nothing to evaluate: name rows with --data")
         with Progress("loading, evaluating and changing rows"):
+            limits = limits_of(parsed_args)
             workspace, read = read_workspace(
-                parsed_args.policies, parsed_args.data, parsed_args.schema, parsed_args.now
+                parsed_args.policies, parsed_args.data, parsed_args.schema, parsed_args.now, limits
             )
             timing = time_workspace(workspace, read)
         show_findings(workspace.findings())

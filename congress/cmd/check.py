@@ -6,7 +6,7 @@ import json
 
 from cliff.command import Command
 
-from congress.cmd.arguments import add_policies
+from congress.cmd.arguments import add_policies, limits_of
 from congress.cmd.cli import FAILED
 from congress.datalog.diagnostics import Diagnostic, PolicyError
 from congress.tools.workspace import open_workspace
@@ -32,7 +32,7 @@ class Check(Command):  # type: ignore[misc]  # cliff has no type information
         findings: list[Diagnostic]
         rules = 0
         try:
-            workspace = open_workspace(parsed_args.policies, (), parsed_args.schema)
+            workspace = open_workspace(parsed_args.policies, (), parsed_args.schema, limits=limits_of(parsed_args))
             findings = workspace.findings()
             rules = len(workspace.rules)
         except PolicyError as error:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from cliff.command import Command
 
-from congress.cmd.arguments import Progress
+from congress.cmd.arguments import Progress, add_limits, limits_of
 from congress.cmd.cli import FAILED, UNUSABLE
 from congress.cmd.online.numbers import percent
 from congress.datalog.diagnostics import DatalogError
+from congress.datalog.limits import Limits
 from congress.tools.errors import ToolError
 from congress.tools.junit import write_junit
 from congress.tools.policytests import (
@@ -44,6 +45,7 @@ class Test(Command):  # type: ignore[misc]  # cliff has no type information
         parser.add_argument("-k", metavar="TEXT", default="", help="only tests with this text in their name")
         parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
         parser.add_argument("--fail-under", type=percent, default=0.0, metavar="PERCENT", help="least rule coverage")
+        add_limits(parser)
         parser.add_argument("--watch", action="store_true", help="run again whenever a file changes")
         return parser
 
@@ -71,7 +73,7 @@ class Test(Command):  # type: ignore[misc]  # cliff has no type information
         for file in files:
             file.cases = [case for case in file.cases if options.k in case.name]
         coverage = Coverage()
-        results = _run(files, coverage, broken)
+        results = _run(files, coverage, broken, limits_of(options))
         failed = [result for result in results if result.failures]
         for result in failed:
             print(f"FAILED {result.case.file}: {result.case.name}")
@@ -106,14 +108,14 @@ class Test(Command):  # type: ignore[misc]  # cliff has no type information
         return FAILED if wrong or broken else 0
 
 
-def _run(files: list[TestFile], coverage: Coverage, broken: list[Broken]) -> list[Result]:
+def _run(files: list[TestFile], coverage: Coverage, broken: list[Broken], limits: Limits) -> list[Result]:
     """Run test files; those that cannot be run come to ``broken``."""
     results: list[Result] = []
     total = sum(len(file.cases) for file in files)
     with Progress("testing") as progress:
         for file in files:
             try:
-                for result in run_file(file, coverage):
+                for result in run_file(file, coverage, limits):
                     results.append(result)
                     progress.say(f"{len(results)} of {total}")
             except (ToolError, DatalogError) as error:

@@ -162,7 +162,7 @@ POLICY: Final = (
         "max_rule_seconds",
         default=20.0,
         min=0.1,
-        help="Seconds that one evaluation of a rule may take; a rule that takes longer is switched off. All policies "
+        help="Seconds that a rule may take for one change; a rule that takes longer is switched off. All policies "
         "wait for it meanwhile, so this should be less than [api] call_timeout.",
     ),
 )

@@ -4,7 +4,6 @@
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
-from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Graph, Node
 from congress.datalog.operators import Operator
 from congress.datalog.runtime import RuleNode
@@ -15,7 +14,7 @@ SAMPLE = 1000
 
 
 def culprit(graph: Graph, node: Node, latest: RuleNode | None, inner: Collection[str] = ()) -> RuleNode | None:
-    """The rule to switch off.
+    """The rule to switch off; None where there is none, but rows of services or facts.
 
     :param latest: the one to name when none derives more.
     :param inner: rules that read these tables are not meant.
@@ -23,9 +22,9 @@ def culprit(graph: Graph, node: Node, latest: RuleNode | None, inner: Collection
     plain = [rule for rule in node.rules.values() if not any(key in inner for key in rule.positives)]
     staged = list(_owners(graph, node.inputs))
     if len(plain) + len(staged) < 2:
-        return next(iter([*plain, *(rule for _, rule in staged)]), latest)
+        return next(iter([*plain, *(rule for _, rule in staged)]), None)
     rows = _sample(node)
-    derived = [(_derives(rule, rows), rule) for rule in plain]
+    derived = [(rule.probe(rows), rule) for rule in plain]
     derived += [(operator.makes([row for row, _ in rows]), rule) for operator, rule in staged]
     return max(derived, key=lambda entry: (entry[0], entry[1] is latest))[1]
 
@@ -36,7 +35,7 @@ def recursive_culprit(node: Node, latest: RuleNode, inner: Collection[str]) -> R
     if len(rules) < 2:
         return latest
     rows = _sample(node)
-    return max(rules, key=lambda rule: (_derives(rule, rows), rule is latest))
+    return max(rules, key=lambda rule: (rule.probe(rows), rule is latest))
 
 
 def _sample(node: Node) -> list[tuple[Row, int]]:
@@ -52,18 +51,3 @@ def _owners(graph: Graph, operators: Sequence[Operator]) -> Iterator[tuple[Opera
             source = graph.nodes[source.inputs[0].stage.source]
         for rule in source.rules.values():
             yield operator, rule
-
-
-def _derives(rule: RuleNode, rows: Sequence[tuple[Row, int]]) -> int:
-    """How many of these rows a rule derives; the indexes that takes are let go of again."""
-    key = (None, Purpose.EXISTS)
-    had = key in rule.functions
-    made = rule.compiled(*key)
-    if rule.meter.clock is not None:
-        rule.started = rule.meter.clock()
-    try:
-        return sum(1 for row, below in rows if made.function(row, below))
-    finally:
-        if not had:
-            del rule.functions[key]
-            made.release()

@@ -12,7 +12,8 @@ each head row it finds is its *purpose*:
 * ``FIND``: given a head row, yield (variables, matched rows) of each such derivation.
 
 Constants, tables, indexes and built-ins are parameters of the generated source, so rules of one shape share one
-compilation.  Loops over more than one row count the rows they visit, which is what limits are checked against.
+compilation.  Loops over more than one row count down by the rows they visit, and calls of built-ins by one; where
+nothing is left they ask for more, and limits are checked.
 """
 
 from collections import Counter
@@ -66,18 +67,18 @@ class Compiled:
 class RuleState:
     """What generated code needs of its rule while it runs: how far it may go, and where errors are noted."""
 
-    __slots__ = ("chunk", "most", "note", "spend")
+    __slots__ = ("left", "most", "note", "spend")
 
     def __init__(
         self,
         spend: Callable[[int], int],
         note: Callable[[int, tuple[Any, ...], Exception], None],
-        chunk: int,
+        left: int,
         most: int,
     ) -> None:
         self.spend = spend
         self.note = note
-        self.chunk = chunk
+        self.left = left  # rows to visit before it asks whether it may go on
         self.most = most  # rows in one table
 
 
@@ -209,7 +210,7 @@ class Generator:
                 attribute = "rows" if name[0] == "T" else "map"
                 head.append(f"        {name.lower()} = {name}.{attribute}")
         if "S" in self.params:
-            head.append("        w = 0; lim = S.chunk")
+            head.append("        w = S.left")
         tail = ["    return rule"]
         if self.purpose is Purpose.EXISTS:
             tail.insert(0, "        return False")
@@ -437,14 +438,14 @@ class Generator:
         self._line(f"def {name}():")
         self.depth += 1
         self._state()
-        self._line("nonlocal w, lim")
+        self._line("nonlocal w")
         self._line("for _ in (0,):")
         self.depth += 1
 
     def _work(self, amount: str) -> str:
         self._state()
         pad = "    " * self.depth
-        return f"w += {amount}\n{pad}if w > lim: lim = S.spend(w)"
+        return f"w -= {amount}\n{pad}if w < 0: w = S.spend(w)"
 
     def _negative(self, step: Step, item: Negative) -> None:
         columns = tuple(c for c, arg in enumerate(item.args) if arg is not None)
@@ -485,6 +486,7 @@ class Generator:
         if builtin.inline is not None:
             call = builtin.inline.format(*given)
         else:
+            self._line(self._work("1"))  # it may take as long as it likes
             function = self._param("B", (builtin.name, builtin.arity), builtin.function)
             call = f"{function}({', '.join(given)})"
         arguments = self._tuple(given)

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables that become recursive, and those that cease to be: from counting derivations to ranking rows, and back."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 
-from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Graph, Node
 from congress.datalog.table import Mode
 from congress.datalog.transaction import Transaction
-from congress.datalog.values import Row
 
 
 def rank(tx: Transaction, merged: list[tuple[Node, Component | None]]) -> None:
@@ -65,17 +62,14 @@ def split(tx: Transaction, graph: Graph, component: Component) -> None:
     tx.on_undo(undo)
     refresh(members)
     for node in freed:
-        _recount(tx, graph, node)
+        _recount(tx, node)
 
 
-def _recount(tx: Transaction, graph: Graph, node: Node) -> None:
+def _recount(tx: Transaction, node: Node) -> None:
     table = node.table
     before = table.rows
-    counts: defaultdict[Row, int] = defaultdict(int)
-    for rule in node.rules.values():
-        if all(graph.tables[item.table].rows for _, item in rule.core.positives()):
-            rule.run(None, Purpose.COUNT, (), -1, counts)  # below zero: what has no answer was noted when it came
-    table.rows = {row: node.given.get(row, 0) - counts[row] for row in before}
+    counts = tx.counts(node, node.rules.values())
+    table.rows = {row: counts[row] for row in before}
     table.mode = Mode.COUNTED
 
     def back() -> None:

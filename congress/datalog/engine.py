@@ -330,7 +330,7 @@ class Engine:
 
     def _open(self) -> Transaction | None:
         """Begin a transaction for changes to come; the one that it is a part of."""
-        outer, self._outer = self._outer, Transaction(self._graph, self._meter.limits)
+        outer, self._outer = self._outer, Transaction(self._graph, self._meter)
         self._meter.before = self._outer.said
         return outer
 
@@ -473,11 +473,11 @@ class Engine:
 
     def start_profile(self) -> None:
         """Count and time what rules do from now on (needs the engine's ``clock`` for times)."""
-        self._meter.profiling = True
+        self._meter.profile(on=True)
 
     def stop_profile(self) -> None:
         """Count and time no more; what was counted stays."""
-        self._meter.profiling = False
+        self._meter.profile(on=False)
 
     def derives(self, rule_id: str) -> bool:
         """Whether a rule derives any row from the present tables (a fact always does)."""
@@ -525,13 +525,12 @@ class Engine:
         barred = self._program.barred
         try:
             while True:
-                tx = Transaction(self._graph, self._meter.limits)
+                self._meter.turn += 1
+                tx = Transaction(self._graph, self._meter)
                 self._meter.before = tx.said
                 try:
-                    for rule_id in barred:
-                        if rule_id in self._program.rules:
-                            self._program.switch_off(tx, rule_id)
-                            tx.run()
+                    if barred:
+                        self._program.switch_off(tx)
                     change(tx)
                     tx.run()
                     break

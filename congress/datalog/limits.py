@@ -13,12 +13,12 @@ UNDEFINED_LITERAL = register_code("E004", "A built-in has no answer for these va
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on derived tables and on the evaluation of one rule in one transaction."""
+    """Bounds on derived tables, and on what one rule may do in one change (an evaluation, in messages)."""
 
     rows: int = 20_000_000  # in one derived table
-    work: int = 2_000_000_000  # rows visited by one call of a rule's function
-    seconds: float | None = None  # of one call, by the engine's clock; None: no limit
-    chunk: int = 100_000  # rows visited between two looks at the clock
+    work: int = 2_000_000_000  # rows visited, and built-ins called, by one rule
+    seconds: float | None = None  # taken by one rule, by the engine's clock; None: no limit
+    chunk: int = 2_000  # rows visited between two looks at the two; fewer where that takes long
 
 
 class LimitExceeded(DatalogError):

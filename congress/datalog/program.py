@@ -5,7 +5,9 @@ Every change is made within a :class:`~congress.datalog.transaction.Transaction`
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from congress.datalog import syntax
 from congress.datalog.checks import check
@@ -15,7 +17,8 @@ from congress.datalog.components import rank, refresh, split
 from congress.datalog.core import AggregateStage, Equal, Resolved, TemporalStage, Test
 from congress.datalog.definitions import ActionTable, Definitions
 from congress.datalog.diagnostics import DatalogError, Diagnostic, PolicyError, register_code
-from congress.datalog.graph import Cycle, Graph, Node, body_tables, hidden_tables
+from congress.datalog.graph import Component, Cycle, Graph, Node, body_tables, hidden_tables
+from congress.datalog.limits import LimitExceeded
 from congress.datalog.operators import Aggregator, Operator, TemporalGate
 from congress.datalog.ordering import sources_first
 from congress.datalog.readings import Readings
@@ -388,7 +391,7 @@ class Program:
         if gates:
             self.gates[rule.id] = gates
             tx.on_undo(lambda: _drop(self.gates.pop(rule.id)))
-        tx.evaluate(rule, 1)
+        tx.evaluate(rule)
 
     def _set_node(self, tx: Transaction, written: Written, node: RuleNode | None) -> None:
         before = written.node
@@ -464,30 +467,45 @@ class Program:
             if written.state == "active":
                 tx.give(self.graph.nodes[written.table], written.fact, -1)
             return
-        rule_id = written.new.id
         if written.listed:
             self._unlist(tx, written)
         rule = written.node
-        if rule is None:
-            return
-        graph = self.graph
-        component = graph.nodes[rule.core.table].component
-        tx.evaluate(rule, -1)
-        graph.disconnect(rule)
-        self._set_node(tx, written, None)
+        if rule is not None:
+            self._disconnect(tx, [written])
 
-        tx.on_undo(lambda: graph.connect_rule(rule))
-        if rule.operators:
-            tx.run()  # the rule's last rows leave through its stages
+    def _disconnect(self, tx: Transaction, leaving: Iterable[Written]) -> None:
+        """Take back what rules derive.  None of them is evaluated any more while the others take that in."""
+        graph = self.graph
+        rules: list[RuleNode] = []
+        components: dict[Component, None] = {}
+        for written in leaving:
+            rule = written.node
+            assert rule is not None
+            rules.append(rule)
+            component = graph.nodes[rule.core.table].component
+            if component is not None and any(graph.nodes[k].component is component for k in body_tables(rule.core)):
+                components[component] = None
+            tx.withdraw(rule)
+            graph.disconnect(rule)
+            self._set_node(tx, written, None)
+            tx.on_undo(partial(graph.connect_rule, rule))
+            tx.on_commit(rule.release)
+        staged = [rule for rule in rules if rule.operators]
+        if staged:
+            tx.run()  # the rules' last rows leave through their stages
+        for rule in staged:
             graph.disconnect_stages(rule)
-            tx.on_undo(lambda: graph.connect_stages(rule))
-            gates = self.gates.pop(rule_id, None)
+            tx.on_undo(partial(graph.connect_stages, rule))
+            gates = self.gates.pop(rule.id, None)
             if gates is not None:
-                tx.on_undo(lambda: self.gates.__setitem__(rule_id, gates))
-        tx.on_commit(rule.release)
-        tx.on_commit(lambda: graph.tidy(_touched(rule)))
-        if component is not None and any(graph.nodes[k].component is component for k in body_tables(rule.core)):
-            split(tx, self.graph, component)
+                tx.on_undo(partial(self.gates.__setitem__, rule.id, gates))
+        for rule in rules:
+            tx.on_commit(partial(self._tidy, rule))
+        for component in components:
+            split(tx, graph, component)
+
+    def _tidy(self, rule: RuleNode) -> None:
+        self.graph.tidy(_touched(rule))
 
     # -- services
 
@@ -527,12 +545,16 @@ class Program:
             self._set_resolution(tx, written, replace(written.resolution, warnings=resolution.warnings))
             self._set_state(tx, written, "active", written.warnings)
 
-    def switch_off(self, tx: Transaction, rule_id: str) -> None:
-        """A rule went over a limit: it stays in its policy but derives nothing until it is removed and added again."""
-        written = self.rules[rule_id]
-        if written.state == "active":
-            self.withdraw(tx, written)
-            self._limit(tx, written, (*written.diagnostics, self.barred[rule_id]))
+    def switch_off(self, tx: Transaction) -> None:
+        """Rules went over a limit: they stay in their policies but derive nothing until removed and added again."""
+        rules = [self.rules[rule_id] for rule_id in self.barred if rule_id in self.rules]
+        leaving = [written for written in rules if written.state == "active"]
+        for written in leaving:
+            self._unlist(tx, written)
+        self._disconnect(tx, leaving)
+        for written in leaving:
+            self._limit(tx, written, (*written.diagnostics, self.barred[written.new.id]))
+        tx.run()
 
     def _limit(self, tx: Transaction, written: Written, diagnostics: tuple[Diagnostic, ...]) -> None:
         written.limited = True
@@ -564,7 +586,9 @@ class Program:
         if rule is None or not all(self.graph.tables[item.table].rows for _, item in rule.core.positives()):
             return False
         found: set[Row] = set()
-        rule.run(None, Purpose.HEADS, (), 0, found)
+        rule.begin()
+        with suppress(LimitExceeded):  # what it found until then has to do
+            rule.run(None, Purpose.HEADS, (), 0, found)
         return bool(found)
 
 

@@ -231,8 +231,7 @@ def _derivations(rule: RuleNode, row: Row, below: int) -> Iterator[tuple[Mapping
     :raises LimitExceeded: when finding one takes the rule over a limit of its own.
     """
     function = rule.compiled(None, Purpose.FIND).function
-    if rule.meter.clock is not None:
-        rule.started = rule.meter.clock()
+    rule.begin()
     yield from function(row, below)
 
 

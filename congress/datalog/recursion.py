@@ -34,6 +34,8 @@ class Upkeep:
 
     def __init__(self, transaction: "Transaction", component: Component) -> None:
         self.transaction = transaction
+        self.meter = transaction.meter
+        self.latest: RuleNode | None = None  # the rule that last derived anything
         self.component = component
         self.inner = {node.key for node in component.nodes}
         self.gained: dict[Node, list[list[Row]]] = {node: [] for node in component.nodes}
@@ -106,6 +108,7 @@ class Upkeep:
         for node, rows in candidates.items():
             doubt(node, rows, -1)
         while heap:
+            before = self.meter.beside()
             rank = heapq.heappop(heap)
             gone = {node: self._unsupported(node, rows, rank) for node, rows in doubtful.pop(rank).items()}
             for node, lost in gone.items():
@@ -113,6 +116,7 @@ class Upkeep:
                     for head, heads in self._derived_from(node, lost):
                         doubt(head, heads, rank)
                     self._remove(node, lost, rank)
+            self._charge(before)
 
     def _derived_from(self, node: Node, rows: list[Row]) -> list[tuple[Node, set[Row]]]:
         """Heads within the component that have a derivation through one of these rows."""
@@ -125,6 +129,7 @@ class Upkeep:
                 if all(table.rows for table in occurrence.others):
                     rule.run(occurrence.start, Purpose.HEADS, rows, 0, heads)
             if heads:
+                self.latest = rule
                 found.append((self.transaction.graph.nodes[rule.core.table], heads))
         return found
 
@@ -147,8 +152,7 @@ class Upkeep:
         given = node.given
         left = [row for row in rows if row not in given] if given else list(rows)
         for rule in node.rules.values():
-            derived = rule.compiled(None, Purpose.EXISTS).function
-            left = [row for row in left if not derived(row, below)]
+            left = rule.lacks(left, below)
         return left
 
     def _supported(self, node: Node, rows: Iterable[Row]) -> list[Row]:
@@ -171,11 +175,18 @@ class Upkeep:
             self._limit(node)
         delta = {node: rows for node, rows in fresh.items() if rows}
         while delta:
+            before = self.meter.beside()
             for node, rows in delta.items():
                 self._settle(node, rows)
             self._compile_closing(delta)
             component.clock += 1
             delta = self._round(delta, component.clock)
+            self._charge(before)
+
+    def _charge(self, before: float) -> None:
+        """The time of a round or rank beside its joins goes to the rule that derived what it was for."""
+        if self.meter.timed and self.latest is not None:
+            self.latest.charge(self.meter.beside() - before)
 
     def _round(self, delta: Mapping[Node, list[Row]], rank: int) -> dict[Node, list[Row]]:
         """What the rules derive anew from these rows, in the tables already."""
@@ -228,6 +239,7 @@ class Upkeep:
         finally:
             # The function has put the rows in already; whatever happens now, they must go out again.
             if found:
+                self.latest = rule
                 batch = following.setdefault(head, [])
                 if closes:
                     self.closed[occurrence] = slice(len(batch), len(batch) + len(found))

@@ -9,14 +9,15 @@ not see the changed rows).  Everything done is written to a journal that :meth:`
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from contextlib import nullcontext
 from typing import Any
 
 from congress.datalog.blame import culprit
 from congress.datalog.codegen import Purpose
 from congress.datalog.graph import Component, Graph, Node
-from congress.datalog.limits import TABLE_LIMIT, LimitExceeded, Limits
+from congress.datalog.limits import TABLE_LIMIT, LimitExceeded
 from congress.datalog.recursion import Upkeep
-from congress.datalog.runtime import Occurrence, RuleNode, Said
+from congress.datalog.runtime import Meter, Occurrence, RuleNode, Said
 from congress.datalog.table import Mode, Table
 from congress.datalog.values import Row
 
@@ -45,9 +46,10 @@ class Pending:
 class Transaction:
     """Carries changes through the graph and remembers how to take them back."""
 
-    def __init__(self, graph: Graph, limits: Limits) -> None:
+    def __init__(self, graph: Graph, meter: Meter) -> None:
         self.graph = graph
-        self.limits = limits
+        self.meter = meter
+        self.limits = meter.limits
         self.deltas: dict[str, tuple[Numbers, Numbers]] = {}
         self.said: Said = {}  # by rules that noted something, before they did
         self._journal: list[Callable[[], None]] = []
@@ -117,14 +119,66 @@ class Transaction:
         acc[row] += number
         self._change_given(node, {row: sign})
 
-    def evaluate(self, rule: RuleNode, sign: int) -> None:
-        """Add or take away everything that a rule derives from the present rows."""
-        if all(self.graph.tables[key].rows for key in rule.positives):
-            node = self.graph.nodes[rule.core.table]
-            pending = self.pending(node)
+    def evaluate(self, rule: RuleNode) -> None:
+        """Add everything that a rule derives from the present rows."""
+        if self._may_derive(rule):
+            pending = self.pending(self.graph.nodes[rule.core.table])
             pending.rule = rule
-            acc, number = pending.side(sign, node.table.mode is Mode.RANKED)
-            rule.count_all(number, acc)
+            rule.count_all(1, pending.gains)
+
+    def withdraw(self, rule: RuleNode) -> None:
+        """Take away everything that a rule, still connected, derives; no limit keeps it from that.
+
+        What it derived bit by bit it may not derive at once, within its limits.  Then its table is told what the other
+        rules derive.
+        """
+        node = self.graph.nodes[rule.core.table]
+        if not node.table.rows and node.key not in self._pending:
+            return
+        pending = self.pending(node)
+        ranked = node.table.mode is Mode.RANKED
+        if len(node.rules) > 1 or (ranked and pending.gains):
+            lost = self._derived_by(rule, bounded=not (ranked and pending.gains))
+            if lost is not None:
+                acc, number = pending.side(-1, ranked)
+                for row, times in lost.items():
+                    acc[row] -= number * times
+                return
+        if ranked:
+            # Each row is looked at: what it is derived from is no question of how often.
+            pending.losses.update(dict.fromkeys(node.table.rows, -1))
+            return
+        counts = self.counts(node, [other for other in node.rules.values() if other is not rule])
+        pending.gains.clear()
+        pending.gains.update({row: -number for row, number in node.table.rows.items()})
+        for row, number in counts.items():
+            pending.gains[row] += number
+
+    def counts(self, node: Node, rules: Iterable[RuleNode]) -> dict[Row, int]:
+        """How many derivations each row of a table has by these of its rules, its facts and stages."""
+        counts = defaultdict(int, node.given)
+        with self.meter.unbounded():
+            for rule in rules:
+                if self._may_derive(rule):
+                    rule.count_all(1, counts)
+        counts.default_factory = None
+        return counts
+
+    def _derived_by(self, rule: RuleNode, *, bounded: bool) -> dict[Row, int] | None:
+        """How many derivations a rule has for each row, below zero; None when that takes it over a limit."""
+        found: defaultdict[Row, int] = defaultdict(int)
+        if not self._may_derive(rule):
+            return found
+        rule.begin()
+        try:
+            with nullcontext() if bounded else self.meter.unbounded():
+                rule.count_all(-1, found)
+        except LimitExceeded:
+            return None
+        return found
+
+    def _may_derive(self, rule: RuleNode) -> bool:
+        return all(self.graph.tables[key].rows for key in rule.positives)
 
     def operate(self, node: Node, changes: Mapping[Row, int]) -> None:
         """Take in what a stage changed in its target table."""
@@ -273,8 +327,10 @@ class Transaction:
             node.replan_at = 8 * len(table.rows)
             for reader in node.readers.values():
                 reader.replan()
-        if len(table.rows) > self.limits.rows and rule is not None:
-            raise self.too_many(node, culprit(self.graph, node, rule) or rule)
+        if len(table.rows) > self.limits.rows:
+            guilty = culprit(self.graph, node, rule)
+            if guilty is not None:
+                raise self.too_many(node, guilty)
 
     def too_many(self, node: Node, rule: RuleNode) -> LimitExceeded:
         """What to raise when a rule made a table outgrow its limit."""

@@ -28,14 +28,14 @@ from typing import Any
 
 from congress.datalog.builtins.moments import parse_duration
 from congress.datalog.diagnostics import DatalogError, PolicyError
-from congress.datalog.engine import Engine
+from congress.datalog.engine import Engine, Limits
 from congress.tools.datafiles import Data, add_rows, flatten, parse_schemas
 from congress.tools.documents import load_document, writable
 from congress.tools.errors import ToolError
 from congress.tools.exactness import refuse_off
 from congress.tools.expectations import check, refuse_unknown_table
 from congress.tools.policyfiles import read_policies
-from congress.tools.workspace import Workspace, add_data, build, parse_now, schemas_of
+from congress.tools.workspace import LIMITS, Workspace, add_data, build, parse_now, schemas_of
 
 _FILE_KEYS = {"policies", "schema", "tests", "now"}
 _STEP_KEYS = {"insert", "retract", "advance", "expect", "contains", "absent"}
@@ -247,7 +247,7 @@ def read_test_files(paths: Iterable[Path]) -> tuple[list[TestFile], list[Broken]
     return files, broken
 
 
-def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
+def run_file(file: TestFile, coverage: Coverage, limits: Limits = LIMITS) -> Iterator[Result]:
     """Run all tests of a file, each in an engine of its own.
 
     :raises ToolError: when its schema or a policy cannot be read.
@@ -263,7 +263,7 @@ def run_file(file: TestFile, coverage: Coverage) -> Iterator[Result]:
             if case.error:
                 raise ToolError(case.error)
             now = parse_now(case.body.get("now") or file.now or "2026-01-01T00:00:00Z")
-            workspace = build(policies, schemas, now)
+            workspace = build(policies, schemas, now, limits)
             failures.extend(_run(case, workspace, coverage))
         except (ToolError, DatalogError) as error:
             if isinstance(error, PolicyError) and workspace is None:
@@ -280,6 +280,7 @@ def _run(case: Case, workspace: Workspace, coverage: Coverage) -> Iterator[str]:
         coverage.rules.setdefault(places[rule_id], (file, line, _text(engine, rule_id)))
     if body.get("rules"):
         engine.add_rules(workspace.default_policy, str(body["rules"]), where)
+        refuse_off(engine)
     _change(engine, body.get("given") or {}, {}, where)
     yield from check(body, engine, where)
     _cover(workspace, places, coverage)

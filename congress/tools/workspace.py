@@ -17,8 +17,8 @@ from congress.tools.datafiles import Data, read_data, read_schemas
 from congress.tools.errors import ToolError
 from congress.tools.policyfiles import PolicyFile, read_policies
 
-LIMITS = Limits()
-"""What a rule may cost before it is switched off."""
+LIMITS = Limits(rows=5_000_000, seconds=20.0)
+"""Those of the daemon, unless it is configured otherwise."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,11 @@ def _passed_over(rule: Rule, status: RuleStatus) -> Diagnostic:
 
 
 def open_workspace(
-    policies: Iterable[Path], data: Iterable[Path] = (), schemas: Iterable[Path] = (), now: str | None = None
+    policies: Iterable[Path],
+    data: Iterable[Path] = (),
+    schemas: Iterable[Path] = (),
+    now: str | None = None,
+    limits: Limits = LIMITS,
 ) -> Workspace:
     """Read everything and evaluate it.
 
@@ -70,20 +74,24 @@ def open_workspace(
     :raises ToolError: when a file cannot be used.
     :raises PolicyError: when a policy is wrong.
     """
-    workspace, read = read_workspace(policies, data, schemas, now)
+    workspace, read = read_workspace(policies, data, schemas, now, limits)
     add_data(workspace.engine, read)
     return workspace
 
 
 def read_workspace(
-    policies: Iterable[Path], data: Iterable[Path] = (), schemas: Iterable[Path] = (), now: str | None = None
+    policies: Iterable[Path],
+    data: Iterable[Path] = (),
+    schemas: Iterable[Path] = (),
+    now: str | None = None,
+    limits: Limits = LIMITS,
 ) -> tuple[Workspace, Data]:
     """Read everything, and evaluate no row yet.  The rules are held to the tables of the data, declared or not.
 
     The arguments and errors are those of :func:`open_workspace`.
     """
     files, read = read_policies(policies), read_data(data, read_schemas(schemas))
-    return build(files, read.schemas, parse_now(now)), read
+    return build(files, read.schemas, parse_now(now), limits), read
 
 
 def parse_now(text: str | None) -> float:
@@ -96,12 +104,17 @@ def parse_now(text: str | None) -> float:
         raise ToolError(f"{text!r} is no date and time; write it as 2026-01-31T12:00:00Z") from error
 
 
-def build(policies: Iterable[PolicyFile], schemas: Mapping[str, Mapping[str, TableSchema]], now: float) -> Workspace:
+def build(
+    policies: Iterable[PolicyFile],
+    schemas: Mapping[str, Mapping[str, TableSchema]],
+    now: float,
+    limits: Limits = LIMITS,
+) -> Workspace:
     """An engine with these policies, added as one transaction.
 
     :raises PolicyError: with every finding in all files.
     """
-    engine = Engine(now=now, clock=time.perf_counter, limits=LIMITS)
+    engine = Engine(limits=limits, now=now, clock=time.perf_counter)
     workspace = Workspace(engine, list(policies))
     try:
         for policy in workspace.policies:

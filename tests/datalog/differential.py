@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The engine and the naive evaluator side by side: the same steps, compared after each."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 
@@ -32,8 +33,8 @@ REGISTRY = core_registry()
 class Pair:
     """An engine, and the books from which the naive evaluator works out what it should say."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.engine = Engine(registry=REGISTRY, limits=limits)
+    def __init__(self, limits: Limits | None = None, clock: Callable[[], float] | None = None) -> None:
+        self.engine = Engine(registry=REGISTRY, limits=limits, clock=clock)
         self.services = {service: dict(tables) for service, tables in SCHEMAS.items()}
         self.policies = {"p", "q"}
         self.rules: dict[str, tuple[str, Rule]] = {}  # id -> policy and rule

@@ -5,10 +5,12 @@
 steps, as texts and rows, under "Failing test case".
 """
 
+import itertools
 from pprint import pformat
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 
 from congress.datalog import transaction
 from congress.datalog.limits import Limits
@@ -38,6 +40,22 @@ def test_limits(script: list[Step]) -> None:
     """Rules that go over a limit are switched off, and the rest is exact: what it would be without them."""
     note(pformat(script))
     Pair(Limits(rows=5)).run(script)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(scripts(), st.integers(1, 40), st.integers(1, 3))
+def test_limits_of_work(script: list[Step], work: int, chunk: int) -> None:
+    note(pformat(script))
+    Pair(Limits(work=work, chunk=chunk)).run(script)
+
+
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(scripts(), st.integers(1, 60))
+def test_limits_of_time(script: list[Step], seconds: int) -> None:
+    """By a clock that moves on with each look at it."""
+    note(pformat(script))
+    ticks = itertools.count()
+    Pair(Limits(seconds=seconds, chunk=1), clock=lambda: float(next(ticks))).run(script)
 
 
 def test_tables_that_are_filled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

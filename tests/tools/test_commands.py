@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from congress.cmd.cli import main
+from congress.datalog.limits import Limits
 from congress.datalog.schema import Column, TableSchema
 from congress.tools.console import Console
 from congress.tools.datafiles import read_data
@@ -456,3 +457,47 @@ def test_the_console_tells_what_built_ins_passed_over(folder: Path) -> None:
     assert lines[0].startswith("passed over: ")
     assert lines[0].endswith(" for 3, 0")
     assert lines[1:] == ["0 answers"]
+
+
+# -- limits
+
+ENDLESS = "n(1)\nn(y) :- n(x), y = x + 1\n"
+
+
+@pytest.mark.parametrize("command", ["check", "eval", "bench", "explain"])
+@pytest.mark.parametrize("limit", ["--max-table-rows=500", "--max-rule-seconds=0.05"])
+def test_a_rule_without_end_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str], command: str, limit: str
+) -> None:
+    (folder / "endless.policy").write_text(ENDLESS)
+    (folder / "rows.json").write_text('{"nova:servers": [["s1", "t1"]]}')
+    rest = {"check": [], "explain": ["--row", "n(1)"]}.get(command, ["--data", "rows.json"])
+    assert main([command, "endless.policy", limit, *rest]) == 1
+    captured = capsys.readouterr()
+    said = captured.out + captured.err
+    assert f"error[{'E001' if 'rows' in limit else 'E003'}]" in said
+    assert "n(y) :- n(x), y = x + 1" in said
+
+
+def test_a_rule_without_end_fails_its_tests(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "endless.policy").write_text(ENDLESS.replace("n(1)", "n(x) :- s:start(x)"))
+    (folder / "endless_test.yaml").write_text(
+        "policies: [endless.policy]\ntests:\n  - name: ends\n    given: {'s:start': [[1]]}\n    expect: {}\n"
+    )
+    assert main(["test", "endless_test.yaml", "--max-table-rows", "500"]) == 1
+    assert "E001" in capsys.readouterr().out
+
+
+def test_the_console_says_which_rule_went_off(folder: Path) -> None:
+    (folder / "empty.policy").write_text("n(1)\n")
+    console = Console(open_workspace([folder / "empty.policy"], limits=Limits(rows=100)))
+    assert "error[E001]" in "\n".join(console.run("n(y) :- n(x), y = x + 1"))
+    assert "E001" not in "\n".join(console.run("m(1)"))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "nan"])
+def test_a_limit_is_a_number_above_zero(folder: Path, value: str) -> None:
+    (folder / "one.policy").write_text("n(1)\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "one.policy", f"--max-rule-seconds={value}"])
+    assert ended.value.code == 2

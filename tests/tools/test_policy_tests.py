@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 
 from congress.cmd.cli import main
-from congress.datalog.limits import Limits
 
 RULES = """\
 used(t, sum(m)) :- nova:servers(tenant=t, id=s, memory=m)
@@ -227,13 +226,10 @@ def test_a_rule_that_does_not_fit_the_given_rows_fails_the_test(
     assert output.count("error[N003]: nova:servers has no column 'idd'") == 1
 
 
-def test_a_rule_over_a_limit_fails_the_test(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("congress.tools.workspace.LIMITS", Limits(rows=2))
+def test_a_rule_over_a_limit_fails_the_test(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     three = {"nova:servers": [["s1", "a", 1], ["s2", "b", 1], ["s3", "c", 1]]}
     write_tests(folder / "q_test.yaml", {"given": three, "expect": {"q:over": []}}, {"expect": {"q:over": []}})
-    assert main(["test"]) == 1
+    assert main(["test", "--max-table-rows", "2"]) == 1
     output = capsys.readouterr().out
     assert "error[E001]" in output
     assert "1 passed, 1 failed" in output

@@ -196,14 +196,16 @@ few(x) :- nova:servers(id=x)
 
 
 @pytest.fixture
-def over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A policy one rule of which goes over the limit of rows."""
+def over(folder: Path) -> None:
+    """A policy one rule of which goes over the limit of five rows."""
     (folder / "over.policy").write_text(OVER)
-    monkeypatch.setattr("congress.tools.workspace.LIMITS", Limits(rows=5))
+
+
+FIVE = ["--max-table-rows", "5"]
 
 
 def test_eval_leaves_out_what_a_rule_over_a_limit_makes_inexact(over: None, capsys: pytest.CaptureFixture[str]) -> None:
-    base = ["eval", "over.policy", "-d", "rows.yaml"]
+    base = ["eval", "over.policy", "-d", "rows.yaml", *FIVE]
     assert main([*base, "-f", "json"]) == 1
     output = capsys.readouterr()
     assert {row["Table"] for row in json.loads(output.out)} == {"over:few"}
@@ -218,7 +220,7 @@ def test_eval_leaves_out_what_a_rule_over_a_limit_makes_inexact(over: None, caps
 
 
 def test_explain_and_bench_tell_of_a_rule_over_a_limit(over: None, capsys: pytest.CaptureFixture[str]) -> None:
-    base = ["over.policy", "-d", "rows.yaml"]
+    base = ["over.policy", "-d", "rows.yaml", *FIVE]
     assert main(["explain", *base, "--row", "lone(1)"]) == 1
     output = capsys.readouterr()
     assert "what is in over:lone is not known: rule over.1 is off" in output.err
@@ -234,12 +236,12 @@ def test_check_counts_a_rule_over_a_limit_as_an_error(
     over: None, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "endless.policy").write_text("n(1)\nn(y) :- n(x), y = x + 1\n")
-    assert main(["check", "endless.policy"]) == 1
+    assert main(["check", "endless.policy", *FIVE]) == 1
     assert "endless.policy:2:1: error[E001]" in capsys.readouterr().out
 
 
 def test_the_console_tells_of_a_rule_over_a_limit(over: None, folder: Path) -> None:
-    console = Console(open_workspace([folder / "over.policy"]))
+    console = Console(open_workspace([folder / "over.policy"], limits=Limits(rows=5)))
     lines = console.run(".load rows.yaml")
     assert lines[:2] == ["3 rows in nova:servers", "rule over.1 is off"]
     assert "error[E001]" in lines[2]
