@@ -571,13 +571,11 @@ class Program:
             key = literal_table(atom, written.new.policy)
             if key not in written.resolution.uses or key in self.definitions.tables:
                 continue
-            hint = f"is builtin:{atom.table} meant?" if atom.table in self.definitions.registry else ""
-            near = "" if hint else self.definitions.like(key)
-            if near:
-                hint = f"is {near} meant?"
-            message = f"no rule and no fact derives {key}"
-            rule = written.new.rule
-            found.append(Diagnostic(UNDEFINED_TABLE, message, rule.source, atom.name_span, hint, "warning"))
+            builtin = atom.table in self.definitions.registry
+            meant = f"builtin:{atom.table}" if builtin else self.definitions.like(key)
+            hint = f"is {meant} meant?" if meant else ""
+            finding = written.finding(UNDEFINED_TABLE, f"no rule and no fact derives {key}", hint, atom.name_span)
+            found.append(replace(finding, severity="warning"))
         return found
 
     def derives(self, written: Written) -> bool:

@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -90,7 +91,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """Entry points that stand for those of installed packages."""
     points = [point("SEVERAL"), point("MISSING")]
     monkeypatch.setattr(extensions, "entry_points", lambda group: points if group == extensions.GROUP else [])
-    monkeypatch.setattr(builtins, "_loaded", [])
+    monkeypatch.setattr(builtins, "_offered", cache(builtins._offered.__wrapped__))
     return points
 
 

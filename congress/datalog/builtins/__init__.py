@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The built-ins of the language: one module for each category, and those of other packages."""
 
-import threading
+from functools import cache
 from typing import Final
 
 from congress.datalog.builtins.arithmetic import arithmetic
@@ -34,9 +34,6 @@ SHELVES: Final[tuple[Shelf, ...]] = (
 )
 """The categories, in the order of the reference."""
 
-_loading = threading.Lock()
-_loaded: list[Extensions] = []
-
 
 def core_registry() -> Registry:
     """A new registry with the built-ins of this package alone."""
@@ -54,11 +51,14 @@ def default_registry() -> Registry:
     is taken, does no harm: it is left out, logged once, and named in the registry's ``faults``.
     """
     registry = core_registry()
-    with _loading:
-        if not _loaded:
-            _loaded.append(load(registry))
-    found = _loaded[0]
+    found = _offered()
     for builtin in found.builtins:
         registry.add(builtin)
     registry.faults.extend(found.faults)
     return registry
+
+
+@cache
+def _offered() -> Extensions:
+    """What installed packages offer beside the built-ins of this one."""
+    return load(core_registry())
